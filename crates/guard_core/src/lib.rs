@@ -1,0 +1,2 @@
+//! The decisions of migration_guard, free of Postgres.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! migration_guard
+pgrx::pg_module_magic!(name, version);
