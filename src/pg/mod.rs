@@ -1,0 +1,4 @@
+//! Everything that talks to Postgres in C: the only folder with `unsafe`.
+
+pub mod nesting;
+pub mod session;
