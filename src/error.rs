@@ -3,6 +3,7 @@
 //! Rooms return `Result<_, GuardError>`; a SQL function turns it into an ERROR by returning it,
 //! a hook by `pg::report::raise`. Sentences come from `guard_core::text`.
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 /// What a user sees when the guard refuses something.

@@ -32,7 +32,8 @@ pub fn role_name(role: pg_sys::Oid) -> String {
 /// its statements marked as the guard's own. For our own tables, catalogs and the storage of
 /// snapshots only: no expression of a user may be evaluated inside (see `as_restricted`).
 pub fn as_guard<R>(work: impl FnOnce() -> R) -> R {
-    with_rights(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE, work)
+    let superuser = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
+    with_rights(superuser, pg_sys::SECURITY_LOCAL_USERID_CHANGE, work)
 }
 
 /// Runs `work` with the rights of `role` as a security-restricted operation, search_path pinned,
