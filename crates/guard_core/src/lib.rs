@@ -1,2 +1,12 @@
-//! The decisions of migration_guard, free of Postgres.
+//! The decisions of migration_guard, free of Postgres: a statement and facts about the database go
+//! in, findings and a verdict come out. Tested in seconds, without a server.
 #![forbid(unsafe_code)]
+
+pub mod approval;
+pub mod decide;
+pub mod history;
+pub mod loss;
+pub mod policy;
+pub mod rules;
+pub mod statement;
+pub mod text;
