@@ -3,55 +3,76 @@
 //! A *level* is entered by every utility statement, executor run and planner call. What the guard
 //! runs is internal only at the level at which it was issued: a trigger or a function that such a
 //! statement reaches runs one level deeper and is gated as ever.
+//!
+//! An error skips [`leave`]. The abort callbacks of the transaction put the level back to where it
+//! was when the aborted (sub)transaction began ([`mark`], [`back_to`]).
 
 use std::cell::Cell;
 
+/// A point to go back to. Plain data without a destructor, so that it may stand in a C frame.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Level {
+    depth: u32,
+    /// The level at which the guard itself works, if it does.
+    internal_at: Option<u32>,
+    /// Is the innermost statement that runs the guard's own?
+    in_internal: bool,
+}
+
 thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static INTERNAL: Cell<Option<u32>> = const { Cell::new(None) };
+    static LEVEL: Cell<Level> = const {
+        Cell::new(Level { depth: 0, internal_at: None, in_internal: false })
+    };
 }
 
-/// The present level; statements of the client are at 0.
+/// The present depth; statements of the client are at 0.
 pub fn depth() -> u32 {
-    DEPTH.get()
-}
-
-/// Enters a level and returns the one to go back to with [`leave`]. An error skips `leave`; the
-/// abort callbacks of the transaction reset the level instead.
-pub fn enter() -> u32 {
-    let before = DEPTH.get();
-    DEPTH.set(before + 1);
-    before
-}
-
-/// Goes back to the level that [`enter`] returned.
-pub fn leave(before: u32) {
-    DEPTH.set(before);
+    LEVEL.get().depth
 }
 
 /// Would a statement that starts now be the guard's own?
 pub fn starts_internal() -> bool {
-    INTERNAL.get() == Some(DEPTH.get())
+    let level = LEVEL.get();
+    level.internal_at == Some(level.depth)
+}
+
+/// Is the innermost statement that runs now the guard's own? For triggers and event triggers.
+pub fn in_internal() -> bool {
+    LEVEL.get().in_internal
+}
+
+/// Enters a level; the result is for [`leave`].
+pub fn enter() -> Level {
+    let before = LEVEL.get();
+    LEVEL.set(Level { depth: before.depth + 1, in_internal: starts_internal(), ..before });
+    before
+}
+
+/// Goes back to the level that [`enter`] returned.
+pub fn leave(before: Level) {
+    LEVEL.set(before);
+}
+
+/// Where an abort should go back to.
+pub fn mark() -> Level {
+    LEVEL.get()
+}
+
+/// After an error: back to `level`.
+pub fn back_to(level: Level) {
+    LEVEL.set(level);
 }
 
 /// Runs `work`; the statements that it issues itself are the guard's own.
 pub fn internal<R>(work: impl FnOnce() -> R) -> R {
-    struct Reset(Option<u32>);
+    struct Reset(Level);
     impl Drop for Reset {
         fn drop(&mut self) {
-            INTERNAL.set(self.0);
+            LEVEL.set(self.0);
         }
     }
-    let _reset = Reset(INTERNAL.replace(Some(DEPTH.get())));
+    let before = LEVEL.get();
+    let _reset = Reset(before);
+    LEVEL.set(Level { internal_at: Some(before.depth), ..before });
     work()
-}
-
-/// After an error: back to the level at which the aborted (sub)transaction was started.
-pub fn reset_to(depth: u32) {
-    if DEPTH.get() > depth {
-        DEPTH.set(depth);
-    }
-    if depth == 0 {
-        INTERNAL.set(None);
-    }
 }

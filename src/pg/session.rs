@@ -84,3 +84,19 @@ fn with_rights<R>(role: pg_sys::Oid, flags: u32, work: impl FnOnce() -> R) -> R 
     };
     nesting::internal(work)
 }
+
+/// Is the role a superuser?
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: reads a syscache.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// Has `member` the rights of the role called `role`, if there is one?
+pub fn has_rights_of(member: pg_sys::Oid, role: &str) -> bool {
+    let Ok(role) = std::ffi::CString::new(role) else { return false };
+    // SAFETY: a lookup with missing_ok, then a test of memberships.
+    unsafe {
+        let oid = pg_sys::get_role_oid(role.as_ptr(), true);
+        oid != pg_sys::InvalidOid && pg_sys::has_privs_of_role(member, oid)
+    }
+}

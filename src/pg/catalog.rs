@@ -1,0 +1,755 @@
+//! What the catalogs say a statement would destroy. Nothing here waits for a lock that the users
+//! of a table hold: tables are opened under conditional locks only.
+
+use super::armed::House;
+use super::reader::{Node, items, text};
+use super::{session, version, xact};
+use guard_core::loss::{Kind, Loss, Object, Rows, Via};
+use guard_core::rules::Facts;
+use guard_core::statement::{AlterTable, Body, ObjectKind, Statement, WholeTable};
+use pgrx::pg_sys;
+use std::collections::{HashMap, VecDeque};
+
+/// pg_depend, pg_shdepend and their indexes; the numbers are fixed in the server's headers.
+const PG_DEPEND: pg_sys::Oid = pg_sys::Oid::from_u32(2608);
+const PG_DEPEND_DEPENDER: pg_sys::Oid = pg_sys::Oid::from_u32(2673);
+const PG_DEPEND_REFERENCE: pg_sys::Oid = pg_sys::Oid::from_u32(2674);
+const PG_SHDEPEND: pg_sys::Oid = pg_sys::Oid::from_u32(1214);
+const PG_SHDEPEND_REFERENCE: pg_sys::Oid = pg_sys::Oid::from_u32(1233);
+
+/// How many pages a count reads before it becomes an estimate (2 MB).
+const PROBE_PAGES: u32 = 256;
+
+type Address = (pg_sys::Oid, pg_sys::Oid, i32);
+
+/// The facts about one statement.
+pub struct Catalog {
+    pub house: House,
+    /// The parse tree; None for DML, whose targets are given by OID.
+    pub node: Option<Node>,
+    pub targets: Vec<(WholeTable, pg_sys::Oid)>,
+}
+
+impl Facts for Catalog {
+    fn loss(&self, statement: &Statement) -> Loss {
+        match (&statement.body, self.node) {
+            (Body::Drop { kind, cascade, .. }, Some(node)) => self.of_drop(node, *kind, *cascade),
+            (Body::DropOwned { cascade, .. }, Some(node)) => self.of_drop_owned(node, *cascade),
+            (Body::Truncate { cascade, .. }, Some(node)) => self.of_truncate(node, *cascade),
+            (Body::AlterTable { commands, .. }, Some(node)) => self.of_alter_table(node, commands),
+            (Body::WholeTableDml { .. }, _) => self.of_dml(),
+            _ => Loss::default(),
+        }
+    }
+
+    fn guard_subject(&self, statement: &Statement) -> Option<String> {
+        let subject = self.subject(statement)?;
+        self.is_guard(subject).then(|| identity(subject).unwrap_or_else(|| "migration_guard".into()))
+    }
+
+    fn superuser(&self) -> bool {
+        // SAFETY: reads role attributes from a syscache.
+        unsafe { pg_sys::superuser() }
+    }
+}
+
+impl Catalog {
+    /// The one object that a statement other than DROP is aimed at, when it could be the guard's.
+    fn subject(&self, statement: &Statement) -> Option<Address> {
+        let by_name = |kind: ObjectKind, name: &str| {
+            let name = std::ffi::CString::new(name).ok()?;
+            // SAFETY: lookups with missing_ok; the name is NUL-terminated.
+            let (class, oid) = unsafe {
+                match kind {
+                    ObjectKind::Schema => {
+                        (pg_sys::NamespaceRelationId, pg_sys::get_namespace_oid(name.as_ptr(), true))
+                    }
+                    ObjectKind::Extension => {
+                        (pg_sys::ExtensionRelationId, pg_sys::get_extension_oid(name.as_ptr(), true))
+                    }
+                    ObjectKind::EventTrigger => (
+                        pg_sys::EventTriggerRelationId,
+                        pg_sys::get_event_trigger_oid(name.as_ptr(), true),
+                    ),
+                    _ => return None,
+                }
+            };
+            (oid != pg_sys::InvalidOid).then_some((class, oid, 0))
+        };
+        match &statement.body {
+            Body::AlterEventTrigger { name, .. } => by_name(ObjectKind::EventTrigger, name),
+            Body::Object { kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine, name } => {
+                // Replacing or altering a function of the guard's schema.
+                let schema = name.split_once('.').map(|(schema, _)| schema)?;
+                (schema == "migration_guard").then_some((pg_sys::NamespaceRelationId, self.house.namespace, 0))
+            }
+            Body::Object { kind, name } => by_name(*kind, name),
+            Body::Rename { kind, relation, name, .. } => match relation {
+                Some(relation) => self.relation_by_name(relation),
+                None => by_name(*kind, name),
+            },
+            Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
+                self.relation_by_name(relation)
+            }
+            _ => None,
+        }
+    }
+
+    fn relation_by_name(&self, name: &guard_core::statement::Name) -> Option<Address> {
+        let schema = match &name.schema {
+            Some(schema) => Some(std::ffi::CString::new(schema.as_str()).ok()?),
+            None => None,
+        };
+        let relation = std::ffi::CString::new(name.name.as_str()).ok()?;
+        // SAFETY: syscache lookups that return InvalidOid for what is absent.
+        let oid = unsafe {
+            match &schema {
+                Some(schema) => {
+                    let namespace = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+                    if namespace == pg_sys::InvalidOid {
+                        return None;
+                    }
+                    pg_sys::get_relname_relid(relation.as_ptr(), namespace)
+                }
+                None => pg_sys::RelnameGetRelid(relation.as_ptr()),
+            }
+        };
+        (oid != pg_sys::InvalidOid).then_some((pg_sys::RelationRelationId, oid, 0))
+    }
+
+    fn is_guard(&self, (class, oid, _): Address) -> bool {
+        let house = &self.house;
+        match class {
+            pg_sys::NamespaceRelationId => oid == house.namespace || oid == house.snapshots_namespace,
+            pg_sys::ExtensionRelationId => oid == house.extension,
+            pg_sys::EventTriggerRelationId => house.event_triggers.contains(&oid),
+            pg_sys::RelationRelationId => {
+                // SAFETY: a syscache lookup.
+                let namespace = unsafe { pg_sys::get_rel_namespace(oid) };
+                namespace == house.namespace || namespace == house.snapshots_namespace
+            }
+            // SAFETY: a syscache lookup.
+            pg_sys::ProcedureRelationId => unsafe { pg_sys::get_func_namespace(oid) == house.namespace },
+            _ => false,
+        }
+    }
+
+    fn of_drop(&self, node: Node, kind: ObjectKind, cascade: bool) -> Loss {
+        let stmt: *mut pg_sys::DropStmt = node.ptr();
+        // SAFETY: the statement's body says that the node is a DropStmt.
+        let (objtype, objects) = unsafe { ((*stmt).removeType, items::<pg_sys::Node>((*stmt).objects)) };
+        let named: Vec<Address> = objects
+            .into_iter()
+            .filter_map(|object| resolve(kind, objtype, object))
+            .collect();
+        let caller = session::current_user();
+        let refused = named.iter().any(|a| !may_drop(*a, caller));
+        let contents = matches!(kind, ObjectKind::Schema | ObjectKind::Extension);
+        self.closure(&named, cascade, contents, refused)
+    }
+
+    fn of_drop_owned(&self, node: Node, cascade: bool) -> Loss {
+        let stmt: *mut pg_sys::DropOwnedStmt = node.ptr();
+        // SAFETY: the node is a DropOwnedStmt; a missing role gives InvalidOid, which Postgres
+        // reports itself.
+        let roles: Vec<pg_sys::Oid> = unsafe {
+            items::<pg_sys::RoleSpec>((*stmt).roles)
+                .into_iter()
+                .map(|r| pg_sys::get_rolespec_oid(r, true))
+                .filter(|r| *r != pg_sys::InvalidOid)
+                .collect()
+        };
+        let caller = session::current_user();
+        // SAFETY: reads role memberships.
+        let refused = roles.iter().any(|r| unsafe { !pg_sys::has_privs_of_role(caller, *r) });
+        let owned: Vec<Address> = roles.iter().flat_map(|role| owned_by(*role)).collect();
+        let mut loss = self.closure(&owned, cascade, false, refused);
+        // What a role owns is not written in the statement.
+        for object in loss.objects.iter_mut().filter(|o| o.via == Via::Named) {
+            object.via = Via::Part;
+        }
+        loss
+    }
+
+    fn of_truncate(&self, node: Node, cascade: bool) -> Loss {
+        let stmt: *mut pg_sys::TruncateStmt = node.ptr();
+        let mut relations: Vec<pg_sys::Oid> = Vec::new();
+        let mut refused = false;
+        // SAFETY: the node is a TruncateStmt with a list of RangeVar. The inheritance lookup is
+        // asked for no locks; the foreign-key lookup reads pg_constraint.
+        unsafe {
+            for range_var in items::<pg_sys::RangeVar>((*stmt).relations) {
+                let oid = relation_oid(range_var);
+                if oid == pg_sys::InvalidOid {
+                    continue;
+                }
+                let rights = pg_sys::pg_class_aclcheck(oid, session::current_user(), pg_sys::ACL_TRUNCATE.into());
+                refused |= rights != pg_sys::AclResult::ACLCHECK_OK;
+                let all = if (*range_var).inh { with_descendants(oid) } else { vec![oid] };
+                all.into_iter().for_each(|o| push_new(&mut relations, o));
+            }
+            if cascade {
+                loop {
+                    let mut list: *mut pg_sys::List = std::ptr::null_mut();
+                    for oid in &relations {
+                        list = pg_sys::lappend_oid(list, *oid);
+                    }
+                    let more = oids(pg_sys::heap_truncate_find_FKs(list));
+                    let before = relations.len();
+                    for oid in more {
+                        with_descendants(oid).into_iter().for_each(|o| push_new(&mut relations, o));
+                    }
+                    if relations.len() == before {
+                        break;
+                    }
+                }
+            }
+        }
+        let objects = relations
+            .into_iter()
+            .filter_map(|oid| self.object((pg_sys::RelationRelationId, oid, 0), Via::Named))
+            .collect();
+        Loss { objects, refused }
+    }
+
+    fn of_alter_table(&self, node: Node, commands: &[AlterTable]) -> Loss {
+        let stmt: *mut pg_sys::AlterTableStmt = node.ptr();
+        // SAFETY: the node is an AlterTableStmt.
+        let (relation, recurses) =
+            unsafe { (relation_oid((*stmt).relation), (*(*stmt).relation).inh) };
+        if relation == pg_sys::InvalidOid {
+            return Loss::default();
+        }
+        let refused = !version::owns(pg_sys::RelationRelationId, relation, session::current_user());
+        let mut named: Vec<Address> = Vec::new();
+        let mut cascades = false;
+        for command in commands {
+            match command {
+                AlterTable::DropColumn { column, cascade, .. } => {
+                    cascades |= cascade;
+                    let relations = if recurses { with_descendants(relation) } else { vec![relation] };
+                    named.extend(relations.into_iter().filter_map(|r| {
+                        column_number(r, column).map(|n| (pg_sys::RelationRelationId, r, n))
+                    }));
+                }
+                AlterTable::DropConstraint { constraint, cascade: true, .. } => {
+                    cascades = true;
+                    named.extend(constraint_address(relation, constraint));
+                }
+                _ => {}
+            }
+        }
+        self.closure(&named, cascades, false, refused)
+    }
+
+    fn of_dml(&self) -> Loss {
+        let objects = self
+            .targets
+            .iter()
+            .filter_map(|(_, oid)| self.object((pg_sys::RelationRelationId, *oid, 0), Via::Named))
+            .collect();
+        Loss { objects, refused: false }
+    }
+
+    /// Follows pg_depend from the named objects as a DROP does.
+    fn closure(&self, named: &[Address], cascade: bool, contents: bool, refused: bool) -> Loss {
+        let mut loss = Loss { objects: Vec::new(), refused };
+        if refused {
+            return loss;
+        }
+        let mut seen: HashMap<Address, Via> = HashMap::new();
+        let mut order: Vec<Address> = Vec::new();
+        let mut queue: VecDeque<Address> = VecDeque::new();
+        for address in named {
+            if seen.insert(*address, Via::Named).is_none() {
+                order.push(*address);
+                queue.push_back(*address);
+            }
+        }
+        while let Some(object) = queue.pop_front() {
+            for (dependent, edge) in dependents(object) {
+                let content = contents && named.contains(&object);
+                let via = match edge {
+                    b'n' if content && cascade => Via::Part,
+                    b'n' if cascade => Via::Cascade,
+                    b'n' => continue,
+                    _ => Via::Part,
+                };
+                // A dependent that is an inner part of something else takes that with it: the rule
+                // of a view takes the view, a member takes its extension.
+                let target = if edge == b'n' {
+                    owner_of(dependent).filter(|o| !seen.contains_key(o)).unwrap_or(dependent)
+                } else {
+                    dependent
+                };
+                for address in [target, dependent] {
+                    let whole = (address.0, address.1, 0);
+                    if seen.contains_key(&address) || (address.2 != 0 && seen.contains_key(&whole)) {
+                        continue;
+                    }
+                    let via = if address == target { via } else { Via::Part };
+                    seen.insert(address, via);
+                    order.push(address);
+                    queue.push_back(address);
+                }
+            }
+        }
+        for address in order {
+            let via = seen.get(&address).copied().unwrap_or(Via::Part);
+            loss.objects.extend(self.object(address, via));
+        }
+        loss
+    }
+
+    /// Describes one object; parts that no rule speaks of are left out.
+    fn object(&self, address: Address, via: Via) -> Option<Object> {
+        let (class, oid, sub) = address;
+        let kind = kind_of(address);
+        let guard = self.is_guard(address);
+        let worth_naming = via != Via::Part
+            || guard
+            || kind.is_table()
+            || matches!(
+                kind,
+                Kind::Column | Kind::View | Kind::MaterializedView | Kind::Schema | Kind::Function
+            )
+            || (kind == Kind::Type && !is_row_or_array_type(oid))
+            || kind == Kind::Sequence;
+        if !worth_naming {
+            return None;
+        }
+        let identity = identity(address)?;
+        let relation = (class == pg_sys::RelationRelationId).then_some(oid);
+        let table = match kind {
+            Kind::Column => relation.and_then(|r| self::identity((class, r, 0))),
+            Kind::Constraint | Kind::ForeignKey => constraint_table(oid)
+                .and_then(|r| self::identity((pg_sys::RelationRelationId, r, 0))),
+            _ => None,
+        };
+        let readable = match relation {
+            Some(relation) => may_select(relation),
+            None => constraint_table_of(kind, oid).is_none_or(may_select),
+        };
+        let mut object = Object {
+            address: (class.to_u32(), oid.to_u32(), sub),
+            kind,
+            type_name: type_name(kind, address),
+            identity,
+            table,
+            via,
+            transient: relation.is_some_and(|r| is_transient(r, sub)),
+            guard,
+            visible: readable,
+            rows: None,
+            bytes: 0,
+        };
+        if kind.is_table() && !object.transient && !guard {
+            let (rows, bytes) = measure(oid, kind);
+            object.bytes = bytes;
+            object.rows = Some(if readable || rows.none() { rows } else { Rows::Unknown });
+        }
+        Some(object)
+    }
+}
+
+fn push_new(list: &mut Vec<pg_sys::Oid>, oid: pg_sys::Oid) {
+    if !list.contains(&oid) {
+        list.push(oid);
+    }
+}
+
+fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: a List of OIDs, as the callee documents.
+    unsafe {
+        (0..(*list).length as usize).map(|i| (*(*list).elements.add(i)).oid_value).collect()
+    }
+}
+
+/// Looks a relation up without a lock; InvalidOid when it is absent.
+fn relation_oid(range_var: *mut pg_sys::RangeVar) -> pg_sys::Oid {
+    // SAFETY: a RangeVar of a parse tree; RVR_MISSING_OK keeps it from raising for an absent one.
+    unsafe {
+        pg_sys::RangeVarGetRelidExtended(
+            range_var,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        )
+    }
+}
+
+fn with_descendants(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: asked for no locks, the function reads pg_inherits.
+    let all = unsafe {
+        oids(pg_sys::find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut()))
+    };
+    if all.is_empty() { vec![relation] } else { all }
+}
+
+fn relkind(relation: pg_sys::Oid) -> u8 {
+    // SAFETY: a syscache lookup; NUL for an absent relation.
+    unsafe { pg_sys::get_rel_relkind(relation) as u8 }
+}
+
+/// What a DROP names, as an address; None when it is absent or of another kind, which Postgres
+/// reports itself.
+fn resolve(
+    kind: ObjectKind,
+    objtype: pg_sys::ObjectType::Type,
+    object: *mut pg_sys::Node,
+) -> Option<Address> {
+    let relkinds: &[u8] = match kind {
+        ObjectKind::Table => b"rp",
+        ObjectKind::ForeignTable => b"f",
+        ObjectKind::View => b"v",
+        ObjectKind::MaterializedView => b"m",
+        ObjectKind::Index => b"iI",
+        ObjectKind::Sequence => b"S",
+        // Named with their table: it is enough to know whose they are.
+        ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => return None,
+        _ => b"",
+    };
+    // SAFETY: the node is an element of DropStmt.objects, whose form get_object_address expects;
+    // for relations it is a list of names. With missing_ok an absent object gives InvalidOid. The
+    // lock taken on objects other than relations is the weakest one, on an object that the
+    // statement is about to lock exclusively.
+    unsafe {
+        if !relkinds.is_empty() {
+            let oid = relation_oid(pg_sys::makeRangeVarFromNameList(object.cast()));
+            return (oid != pg_sys::InvalidOid && relkinds.contains(&relkind(oid)))
+                .then_some((pg_sys::RelationRelationId, oid, 0));
+        }
+        let mut relation: pg_sys::Relation = std::ptr::null_mut();
+        let address = pg_sys::get_object_address(
+            objtype,
+            object,
+            &mut relation,
+            pg_sys::AccessShareLock as i32,
+            true,
+        );
+        if !relation.is_null() {
+            pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        }
+        (address.objectId != pg_sys::InvalidOid).then_some((
+            address.classId,
+            address.objectId,
+            address.objectSubId,
+        ))
+    }
+}
+
+/// The owner of the object or of its schema may drop it.
+fn may_drop((class, oid, _): Address, role: pg_sys::Oid) -> bool {
+    if version::owns(class, oid, role) {
+        return true;
+    }
+    let address = pg_sys::ObjectAddress { classId: class, objectId: oid, objectSubId: 0 };
+    // SAFETY: reads the object's namespace from its syscache.
+    unsafe {
+        if !pg_sys::is_objectclass_supported(class) {
+            return false;
+        }
+        let namespace = pg_sys::get_object_namespace(&address);
+        namespace != pg_sys::InvalidOid
+            && version::owns(pg_sys::NamespaceRelationId, namespace, role)
+    }
+}
+
+fn may_select(relation: pg_sys::Oid) -> bool {
+    let user = session::current_user();
+    // SAFETY: reads the relation's rights; row security is asked without raising.
+    unsafe {
+        pg_sys::pg_class_aclcheck(relation, user, pg_sys::ACL_SELECT.into())
+            == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
+/// Rows of a catalog found by an index scan, each read by `row`.
+fn scan<T>(
+    catalog: pg_sys::Oid,
+    index: pg_sys::Oid,
+    keys: &[(i16, Key)],
+    mut row: impl FnMut(pg_sys::HeapTuple) -> T,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    // SAFETY: a plain catalog scan: the keys are initialised before use, the relation stays open
+    // under its lock while tuples are read, and each tuple is only used inside `row`.
+    unsafe {
+        let relation = pg_sys::table_open(catalog, pg_sys::AccessShareLock as i32);
+        let mut scankeys: [pg_sys::ScanKeyData; 3] = std::mem::zeroed();
+        for (scankey, (attribute, key)) in scankeys.iter_mut().zip(keys) {
+            let (procedure, datum) = match key {
+                Key::Oid(oid) => (pg_sys::F_OIDEQ, pg_sys::Datum::from(*oid)),
+                Key::Int(n) => (pg_sys::F_INT4EQ, pg_sys::Datum::from(*n)),
+            };
+            pg_sys::ScanKeyInit(
+                scankey,
+                *attribute,
+                pg_sys::BTEqualStrategyNumber as u16,
+                procedure.into(),
+                datum,
+            );
+        }
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            index,
+            true,
+            std::ptr::null_mut(),
+            keys.len() as i32,
+            scankeys.as_mut_ptr(),
+        );
+        loop {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            found.push(row(tuple));
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+    }
+    found
+}
+
+enum Key {
+    Oid(pg_sys::Oid),
+    Int(i32),
+}
+
+/// What depends on `object`, with the kind of the dependency.
+fn dependents((class, oid, sub): Address) -> Vec<(Address, u8)> {
+    let mut keys = vec![(4, Key::Oid(class)), (5, Key::Oid(oid))];
+    if sub != 0 {
+        keys.push((6, Key::Int(sub)));
+    }
+    scan(PG_DEPEND, PG_DEPEND_REFERENCE, &keys, |tuple| {
+        // SAFETY: a tuple of pg_depend, whose columns are all of fixed width and not null.
+        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_depend>() };
+        ((form.classid, form.objid, form.objsubid), form.deptype as u8)
+    })
+    .into_iter()
+    .filter(|(dependent, _)| (dependent.0, dependent.1) != (class, oid) || dependent.2 != 0)
+    .filter(|(dependent, _)| sub != 0 || (dependent.0, dependent.1) != (class, oid))
+    .collect()
+}
+
+/// What `object` is an inner part of, if it is.
+fn owner_of((class, oid, _): Address) -> Option<Address> {
+    let keys = [(1, Key::Oid(class)), (2, Key::Oid(oid))];
+    scan(PG_DEPEND, PG_DEPEND_DEPENDER, &keys, |tuple| {
+        // SAFETY: as in `dependents`.
+        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_depend>() };
+        ((form.refclassid, form.refobjid, form.refobjsubid), form.deptype as u8)
+    })
+    .into_iter()
+    .find(|(_, edge)| matches!(edge, b'i' | b'e'))
+    .map(|(owner, _)| owner)
+}
+
+/// What a role owns in this database.
+fn owned_by(role: pg_sys::Oid) -> Vec<Address> {
+    // SAFETY: reads a backend variable.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let keys = [(5, Key::Oid(pg_sys::AuthIdRelationId)), (6, Key::Oid(role))];
+    scan(PG_SHDEPEND, PG_SHDEPEND_REFERENCE, &keys, |tuple| {
+        // SAFETY: a tuple of pg_shdepend, whose columns are all of fixed width and not null.
+        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_shdepend>() };
+        (form.dbid == database && form.deptype as u8 == b'o')
+            .then_some((form.classid, form.objid, form.objsubid))
+    })
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn column_number(relation: pg_sys::Oid, column: &str) -> Option<i32> {
+    let column = std::ffi::CString::new(column).ok()?;
+    // SAFETY: a syscache lookup; 0 for an absent column.
+    let number = unsafe { pg_sys::get_attnum(relation, column.as_ptr()) };
+    (number > 0).then_some(number.into())
+}
+
+fn constraint_address(relation: pg_sys::Oid, constraint: &str) -> Option<Address> {
+    let constraint = std::ffi::CString::new(constraint).ok()?;
+    // SAFETY: reads pg_constraint; with missing_ok it does not raise.
+    let oid = unsafe { pg_sys::get_relation_constraint_oid(relation, constraint.as_ptr(), true) };
+    (oid != pg_sys::InvalidOid).then_some((pg_sys::ConstraintRelationId, oid, 0))
+}
+
+fn constraint_form<T>(oid: pg_sys::Oid, read: impl Fn(&pg_sys::FormData_pg_constraint) -> T) -> Option<T> {
+    // SAFETY: the tuple is released after its fixed-width part was read.
+    unsafe {
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::CONSTROID as i32, oid.into());
+        if tuple.is_null() {
+            return None;
+        }
+        let result = read(&*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_constraint>());
+        pg_sys::ReleaseSysCache(tuple);
+        Some(result)
+    }
+}
+
+fn constraint_table(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    constraint_form(oid, |c| c.conrelid).filter(|r| *r != pg_sys::InvalidOid)
+}
+
+fn constraint_table_of(kind: Kind, oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    matches!(kind, Kind::Constraint | Kind::ForeignKey).then(|| constraint_table(oid)).flatten()
+}
+
+fn kind_of((class, oid, sub): Address) -> Kind {
+    match class {
+        pg_sys::RelationRelationId => match (relkind(oid), sub) {
+            (b'r' | b'p' | b'f', n) if n != 0 => Kind::Column,
+            (_, n) if n != 0 => Kind::Other,
+            (b'r', _) => Kind::Table,
+            (b'p', _) => Kind::PartitionedTable,
+            (b'f', _) => Kind::ForeignTable,
+            (b'v', _) => Kind::View,
+            (b'm', _) => Kind::MaterializedView,
+            (b'i' | b'I', _) => Kind::Index,
+            (b'S', _) => Kind::Sequence,
+            _ => Kind::Other,
+        },
+        pg_sys::ProcedureRelationId => Kind::Function,
+        pg_sys::TypeRelationId => Kind::Type,
+        pg_sys::NamespaceRelationId => Kind::Schema,
+        pg_sys::ExtensionRelationId => Kind::Extension,
+        pg_sys::EventTriggerRelationId => Kind::EventTrigger,
+        pg_sys::ConstraintRelationId => match constraint_form(oid, |c| c.contype as u8) {
+            Some(b'f') => Kind::ForeignKey,
+            _ => Kind::Constraint,
+        },
+        pg_sys::TriggerRelationId => Kind::Trigger,
+        pg_sys::PolicyRelationId => Kind::Policy,
+        pg_sys::RewriteRelationId => Kind::Rule,
+        pg_sys::AttrDefaultRelationId => Kind::Default,
+        _ => Kind::Other,
+    }
+}
+
+fn type_name(kind: Kind, (class, oid, sub): Address) -> String {
+    match kind {
+        Kind::Table | Kind::PartitionedTable => "table".into(),
+        Kind::ForeignKey => "foreign key".into(),
+        Kind::Column => "column".into(),
+        Kind::Schema => "schema".into(),
+        _ => {
+            let address = pg_sys::ObjectAddress { classId: class, objectId: oid, objectSubId: sub };
+            // SAFETY: reads the object's catalogs; NULL for one that has just gone.
+            text(unsafe { pg_sys::getObjectTypeDescription(&address, true) })
+        }
+    }
+}
+
+/// The server's own quoted, fully qualified name.
+pub fn identity((class, oid, sub): Address) -> Option<String> {
+    let address = pg_sys::ObjectAddress { classId: class, objectId: oid, objectSubId: sub };
+    // SAFETY: reads the object's catalogs; with missing_ok it returns NULL for what is gone.
+    let name = unsafe { pg_sys::getObjectIdentity(&address, true) };
+    (!name.is_null()).then(|| text(name))
+}
+
+fn is_row_or_array_type(oid: pg_sys::Oid) -> bool {
+    // SAFETY: the tuple is released after its fixed-width part was read.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, oid.into());
+        if tuple.is_null() {
+            return true;
+        }
+        let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
+        let array = form.typelem != pg_sys::InvalidOid && form.typlen == -1;
+        let row = form.typrelid != pg_sys::InvalidOid && relkind(form.typrelid) != b'c';
+        pg_sys::ReleaseSysCache(tuple);
+        array || row
+    }
+}
+
+/// Runs `read` on a relation if it can be locked at once; the lock is given back.
+fn with_relation<T>(relation: pg_sys::Oid, read: impl FnOnce(pg_sys::Relation) -> T) -> Option<T> {
+    let lock = pg_sys::AccessShareLock as i32;
+    // SAFETY: the relation is opened under the lock just taken, closed before it is released, and
+    // not used afterwards. RelationIdGetRelation gives NULL for one that has gone meanwhile.
+    unsafe {
+        if !pg_sys::ConditionalLockRelationOid(relation, lock) {
+            return None;
+        }
+        let rel = pg_sys::RelationIdGetRelation(relation);
+        let result = (!rel.is_null()).then(|| read(rel));
+        if !rel.is_null() {
+            pg_sys::RelationClose(rel);
+        }
+        pg_sys::UnlockRelationOid(relation, lock);
+        result
+    }
+}
+
+/// Temporary, or created by this transaction. A relation that somebody else has locked against
+/// reading was not created here.
+fn is_transient(relation: pg_sys::Oid, column: i32) -> bool {
+    // SAFETY: a syscache lookup.
+    if unsafe { pg_sys::get_rel_persistence(relation) } as u8 == pg_sys::RELPERSISTENCE_TEMP {
+        return true;
+    }
+    // SAFETY: the relation is open; the relation cache keeps the creating subtransaction for as
+    // long as the transaction lasts. (xmin would not do: an ALTER changes it.)
+    let created = with_relation(relation, |rel| unsafe { (*rel).rd_createSubid != 0 });
+    created.unwrap_or(false) || (column != 0 && xact::column_is_new(relation, column))
+}
+
+/// Rows (counted in the first pages, estimated beyond) and bytes with toast and indexes.
+fn measure(relation: pg_sys::Oid, kind: Kind) -> (Rows, u64) {
+    if kind != Kind::Table {
+        return (Rows::Unknown, 0);
+    }
+    with_relation(relation, |rel| {
+        // SAFETY: the relation is open and locked; pg_total_relation_size opens it again under the
+        // same lock and looks at the files only.
+        let bytes: i64 = unsafe {
+            pgrx::direct_function_call(
+                pg_sys::pg_total_relation_size,
+                &[Some(pg_sys::Datum::from(relation))],
+            )
+        }
+        .unwrap_or(0);
+        (count(rel), u64::try_from(bytes).unwrap_or(0))
+    })
+    .unwrap_or((Rows::Unknown, 0))
+}
+
+fn count(rel: pg_sys::Relation) -> Rows {
+    // SAFETY: the relation is open under a lock. Only heap tables are read, with a registered
+    // snapshot, and the scan is ended before the snapshot is given back. The tuples are counted
+    // and never looked into, so no code of a user runs.
+    unsafe {
+        let blocks = pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM);
+        if blocks == 0 {
+            return Rows::Exactly(0);
+        }
+        if (*(*rel).rd_rel).relam != pg_sys::Oid::from_u32(pg_sys::HEAP_TABLE_AM_OID.into()) {
+            return Rows::Unknown;
+        }
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let scan = pg_sys::table_beginscan_strat(rel, snapshot, 0, std::ptr::null_mut(), true, false);
+        let pages = blocks.min(PROBE_PAGES);
+        if pages < blocks {
+            pg_sys::heap_setscanlimits(scan, 0, pages);
+        }
+        let mut rows: u64 = 0;
+        while !pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection).is_null() {
+            rows += 1;
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::UnregisterSnapshot(snapshot);
+        if pages == blocks {
+            Rows::Exactly(rows)
+        } else {
+            Rows::About(rows * u64::from(blocks) / u64::from(pages))
+        }
+    }
+}

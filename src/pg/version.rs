@@ -1,0 +1,74 @@
+//! Every difference between the major versions of Postgres.
+
+use guard_core::statement::AlterTable;
+use pgrx::pg_sys;
+
+/// ALTER TABLE subcommands that not every major version knows.
+pub fn alter_table(subtype: pg_sys::AlterTableType::Type, column: String) -> AlterTable {
+    match subtype {
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        pg_sys::AlterTableType::AT_SetExpression => AlterTable::SetExpression { column },
+        // Until 15 a recursing subcommand had a number of its own; the grammar never makes one.
+        #[cfg(feature = "pg15")]
+        pg_sys::AlterTableType::AT_AddColumnRecurse
+        | pg_sys::AlterTableType::AT_AddConstraintRecurse
+        | pg_sys::AlterTableType::AT_DropColumnRecurse
+        | pg_sys::AlterTableType::AT_DropConstraintRecurse
+        | pg_sys::AlterTableType::AT_ValidateConstraintRecurse => AlterTable::Internal,
+        #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
+        pg_sys::AlterTableType::AT_CheckNotNull => {
+            drop(column);
+            AlterTable::Internal
+        }
+        other => AlterTable::Unknown(other),
+    }
+}
+
+/// Does `role` own the object? Objects of a class that 15 has no test for count as owned, so that
+/// the guard speaks rather than keeps silent.
+pub fn owns(class: pg_sys::Oid, object: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: the object was just found in its catalog; the tests read syscaches.
+    #[cfg(not(feature = "pg15"))]
+    unsafe {
+        pg_sys::object_ownercheck(class, object, role)
+    }
+    #[cfg(feature = "pg15")]
+    unsafe {
+        match class {
+            pg_sys::RelationRelationId => pg_sys::pg_class_ownercheck(object, role),
+            pg_sys::NamespaceRelationId => pg_sys::pg_namespace_ownercheck(object, role),
+            pg_sys::TypeRelationId => pg_sys::pg_type_ownercheck(object, role),
+            pg_sys::ProcedureRelationId => pg_sys::pg_proc_ownercheck(object, role),
+            pg_sys::ExtensionRelationId => pg_sys::pg_extension_ownercheck(object, role),
+            _ => true,
+        }
+    }
+}
+
+/// Has the caller the rights that the plan needs? Asked of the server's own test, without raising.
+///
+/// # Safety
+/// `plan` must be a valid planned statement.
+pub unsafe fn plan_permitted(plan: *mut pg_sys::PlannedStmt) -> bool {
+    // SAFETY: the lists belong to the plan that the caller vouches for.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        return pg_sys::ExecCheckRTPerms((*plan).rtable, false);
+        #[cfg(not(feature = "pg15"))]
+        return pg_sys::ExecCheckPermissions((*plan).rtable, (*plan).permInfos, false);
+    }
+}
+
+/// The join condition of MERGE: part of the join tree until 16, a field of its own since 17.
+///
+/// # Safety
+/// `query` must be a valid query of MERGE.
+pub unsafe fn merge_condition(query: *mut pg_sys::Query) -> *mut pg_sys::Node {
+    // SAFETY: as promised by the caller; a query of MERGE has a join tree.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        return (*(*query).jointree).quals;
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        return (*query).mergeJoinCondition;
+    }
+}
