@@ -11,6 +11,7 @@
 //! In doubt more is masked, not less: the text is for reading, not for running again.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -192,6 +193,8 @@ struct Statement {
     /// Open parentheses, and those open when OPTIONS ( was met.
     parentheses: usize,
     options: Option<usize>,
+    /// SET was met: in the statement of a role, what follows is a setting.
+    set: bool,
     /// After a constant like `'password='` or `'ALTER ROLE %I PASSWORD %L'`, all others are
     /// secrets.
     dangling: bool,
@@ -218,6 +221,7 @@ impl<'a> Code<'a> {
         let mut boundary = Boundary::default();
         // Where a masked secret ended: what touches it was meant to be part of it.
         let mut secret_end = None;
+        let mut never_ends = None;
         let mut stream = tokens_and_comments(self.sql);
         while let Some(token) = stream.next() {
             out.push_str(&self.sql[copied..token.start]);
@@ -238,6 +242,10 @@ impl<'a> Code<'a> {
                 Treatment::Secret => {
                     mask(&token, &mut out);
                     secret_end = Some(token.end);
+                    // PASSWORD 'it's mine': where it should have ended nobody knows.
+                    if *never_ends.get_or_insert_with(|| self.never_ends()) {
+                        return out;
+                    }
                 }
                 Treatment::Mask => mask(&token, &mut out),
                 Treatment::Read => self.read(&token, &stream, &mut statement, &mut out),
@@ -259,29 +267,28 @@ impl<'a> Code<'a> {
         out
     }
 
+    /// Is there a quote without its end?
+    fn never_ends(self) -> bool {
+        tokens(self.sql).last().is_some_and(|token| is_unterminated(&token))
+    }
+
     fn treatment(
         &self,
         statement: &mut Statement,
         token: &Token<'a>,
         rest: &Tokens<'a>,
     ) -> Treatment {
-        let unterminated = matches!(
-            token.kind,
-            TokenKind::Invalid(
-                LexError::UnterminatedString
-                    | LexError::UnterminatedDollarString
-                    | LexError::UnterminatedName
-            )
-        );
+        let unterminated = is_unterminated(token);
         let string = token.is_string() || unterminated;
         let class = statement.class;
-        // In the statement of a role whatever follows PASSWORD was meant to be one.
+        // Where a password belongs, whatever stands in its place was meant to be one.
+        let carrier = matches!(class, Class::Role | Class::Foreign) && !statement.set_of_role();
         let value = match statement.key {
             Key::No => false,
-            Key::Named if class == Class::Role && statement.last_word == "password" => {
-                !is_closing(token) && !is_assignment(token) && !token.is_word("null")
+            Key::Named if is_assignment(token) => false,
+            Key::Named | Key::Assigned if carrier => {
+                !is_closing(token) && !token.is_word("null") && !is_role_option(token)
             }
-            Key::Assigned if class == Class::Role => !is_closing(token) && !token.is_word("null"),
             Key::Named => string && token.kind != TokenKind::Invalid(LexError::UnterminatedName),
             Key::Assigned => string || is_number(token),
         };
@@ -291,7 +298,7 @@ impl<'a> Code<'a> {
         if string {
             let secret = statement.dangling
                 || match class {
-                    Class::Role => statement.last_word != "until" && !statement.is_setting(),
+                    Class::Role => statement.last_word != "until" && !statement.set,
                     Class::Foreign => statement.options.is_some(),
                     Class::Subscription => statement.last_word == "connection",
                     _ => false,
@@ -322,7 +329,8 @@ impl<'a> Code<'a> {
         }
         match token.kind {
             _ if masked && is_number(token) => Treatment::Mask,
-            TokenKind::QuotedName | TokenKind::UnicodeName => Treatment::Copy,
+            // A connection string in the wrong quotes.
+            TokenKind::QuotedName => Treatment::Read,
             _ => Treatment::Copy,
         }
     }
@@ -336,7 +344,9 @@ impl<'a> Code<'a> {
         out: &mut String,
     ) {
         let Some(content) = token.decoded(unicode_escape(token, rest)) else {
-            out.push_str(&mask_secrets(token.text).text);
+            let text = token.text.strip_suffix('"').unwrap_or(token.text);
+            out.push_str(&mask_secrets(text).text);
+            out.push_str(&token.text[text.len()..]);
             return;
         };
         let found = mask_secrets(&content);
@@ -380,6 +390,10 @@ enum Treatment {
 }
 
 impl Statement {
+    fn set_of_role(&self) -> bool {
+        self.class == Class::Role && self.set
+    }
+
     fn see(&mut self, token: &Token<'_>) {
         let word = match token.kind {
             TokenKind::Name => token.text.to_ascii_lowercase(),
@@ -391,6 +405,7 @@ impl Statement {
             _ if is_secret_key(&word) => Key::Named,
             _ => Key::No,
         };
+        self.set |= token.is_word("set");
         if token.is_symbol('(') {
             self.parentheses += 1;
             if self.last_word == "options" && self.options.is_none() {
@@ -422,12 +437,6 @@ impl Statement {
             TokenKind::Name => word,
             _ => String::new(),
         };
-    }
-
-    /// ALTER ROLE ... SET name = constant, whose constant is a setting.
-    fn is_setting(&self) -> bool {
-        self.words.first().is_some_and(|word| word == "alter")
-            && self.words.iter().any(|word| word == "set")
     }
 }
 
@@ -546,11 +555,30 @@ fn unicode_escape(token: &Token<'_>, rest: &Tokens<'_>) -> char {
     }
 }
 
+/// A quote without its end, which reaches to the end of the text.
+fn is_unterminated(token: &Token<'_>) -> bool {
+    matches!(
+        token.kind,
+        TokenKind::Invalid(
+            LexError::UnterminatedString
+                | LexError::UnterminatedDollarString
+                | LexError::UnterminatedName
+        )
+    )
+}
+
 fn is_number(token: &Token<'_>) -> bool {
     matches!(
         token.kind,
         TokenKind::Integer | TokenKind::Float | TokenKind::Invalid(LexError::NumberJunk)
     )
+}
+
+/// A word after PASSWORD that shows it to be a role's name: `ALTER ROLE password LOGIN`.
+fn is_role_option(token: &Token<'_>) -> bool {
+    ["login", "nologin", "set", "reset", "rename", "with", "valid", "options", "password", "in"]
+        .iter()
+        .any(|word| token.is_word(word))
 }
 
 /// A character that ends a value.
@@ -622,6 +650,7 @@ fn mask_secrets(text: &str) -> Masked<'_> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut authority = Authority::default();
+    let roles = OnceCell::new();
     while at < text.len() {
         if is_word(bytes[at]) {
             let end = run(text, at, is_word);
@@ -629,7 +658,8 @@ fn mask_secrets(text: &str) -> Masked<'_> {
             let key = end - at <= 128 && is_secret_key(&text[at..end].to_ascii_lowercase());
             at = end;
             if key {
-                match value(text, end) {
+                let roles = || *roles.get_or_init(|| speaks_of_roles(text));
+                match value(text, end, roles) {
                     Value::None => {}
                     Value::Found(from, to) => {
                         replace(from, to, &mut copied);
@@ -676,8 +706,8 @@ enum Value {
     Dangling,
 }
 
-/// The value of the key that ends before `at`.
-fn value(text: &str, at: usize) -> Value {
+/// The value of the key that ends before `at`; `roles` tells if the text speaks of roles.
+fn value(text: &str, at: usize, roles: impl Fn() -> bool) -> Value {
     let bytes = text.as_bytes();
     let space = |at| run(text, at, |b| b.is_ascii_whitespace());
     // The quote that closes a key in JSON, or a quoted name.
@@ -694,13 +724,13 @@ fn value(text: &str, at: usize) -> Value {
     }
     let Some(&first) = bytes.get(from) else {
         // `... PASSWORD ` at the end counts only in what reads like the statement of a role.
-        return match assigned || (from > at && speaks_of_roles(text)) {
+        return match assigned || (from > at && roles()) {
             true => Value::Dangling,
             false => Value::None,
         };
     };
     match first {
-        b'%' => match assigned || speaks_of_roles(text) {
+        b'%' if is_placeholder(text, from) => match assigned || roles() {
             true => Value::Dangling,
             false => Value::None,
         },
@@ -710,7 +740,7 @@ fn value(text: &str, at: usize) -> Value {
             if start == text.len() {
                 return Value::Dangling;
             }
-            if bytes[start] == b'%' {
+            if is_placeholder(text, start) {
                 return Value::Dangling;
             }
             let mut end = start;
@@ -727,11 +757,7 @@ fn value(text: &str, at: usize) -> Value {
                     end += 1;
                 }
             }
-            let mut end = end.min(text.len());
-            while !text.is_char_boundary(end) {
-                end += 1;
-            }
-            Value::Found(start, end)
+            Value::Found(start, end.min(text.len()))
         }
         b'$' if !equals => {
             let tag_end = run(text, from + 1, is_word);
@@ -747,16 +773,20 @@ fn value(text: &str, at: usize) -> Value {
             while end < text.len() && !bytes[end].is_ascii_whitespace() {
                 end += if bytes[end] == b'\\' { 2 } else { 1 };
             }
-            let mut end = end.min(text.len());
-            while !text.is_char_boundary(end) {
-                end += 1;
-            }
-            Value::Found(from, end)
+            Value::Found(from, end.min(text.len()))
         }
         _ => Value::None,
     }
 }
 
+/// `%s`, `%L`, `%1$s`, or the lone `%` of RAISE, but not the `%2F` of a URL.
+fn is_placeholder(text: &str, at: usize) -> bool {
+    let Some(rest) = text[at..].strip_prefix('%') else { return false };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.chars().next().is_none_or(|c| "sIL$-'\"".contains(c) || c.is_whitespace())
+}
+
+/// Does the text begin like the statement of a role or a user mapping?
 fn speaks_of_roles(text: &str) -> bool {
     tokens(text)
         .take(16)
