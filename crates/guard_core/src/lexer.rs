@@ -379,10 +379,13 @@ impl<'a> Tokens<'a> {
                 return (JUNK, exponent);
             }
         }
-        match is_name_start(self.byte(end)) {
-            true => (JUNK, self.run(end, is_name_part)),
-            false => (kind, end),
-        }
+        // What could be a name instead and has a `$` is one: `1_0$`, `1e5$`.
+        let mut tail = self.sql.as_bytes()[at..end].iter().rev().take_while(|b| is_name_part(**b));
+        let junk = match self.byte(end) {
+            b'$' => tail.any(|b| is_name_start(*b)),
+            b => is_name_start(b),
+        };
+        if junk { (JUNK, self.run(end, is_name_part)) } else { (kind, end) }
     }
 
     fn operator(&mut self, at: usize) -> (TokenKind, usize) {

@@ -130,7 +130,10 @@ fn numbers() {
     for number in ["1.5", ".5", "1.", "1e5", "1.e5", ".5E-3", "1_0.0_1e+1_0"] {
         whole(Float, number);
     }
-    for junk in ["123abc", "1__0", "1_", "0x", "0x_", "0xZ", "0o8", "0b12", "1.5a", "1e", "1e5a"] {
+    for junk in [
+        "123abc", "1__0", "1_", "0x", "0x_", "0xZ", "0o8", "0b12", "1.5a", "1e", "1e5a", "1_0$",
+        "1e5$",
+    ] {
         whole(Invalid(NumberJunk), junk);
     }
     assert_eq!(kinds("1e+"), [(Invalid(NumberJunk), "1e+")]);
@@ -141,6 +144,7 @@ fn numbers() {
     assert_eq!(texts("-1"), ["-", "1"]);
     assert_eq!(texts("0x1F.5"), ["0x1F", ".5"]);
     assert_eq!(texts("a[1:2]"), ["a", "[", "1", ":", "2", "]"]);
+    assert_eq!(texts("1e+5$"), ["1e+5", "$"]);
     assert_eq!(texts("1-1"), ["1", "-", "1"]);
 }
 
