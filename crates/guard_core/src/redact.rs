@@ -249,7 +249,9 @@ impl<'a> Code<'a> {
                 }
                 Treatment::Mask => mask(&token, &mut out),
                 Treatment::Read => self.read(&token, &stream, &mut statement, &mut out),
-                Treatment::Body(data) => self.body(&token, &stream, data, &mut out),
+                Treatment::Body(data) => {
+                    self.body(&token, &stream, data, &mut statement, &mut out);
+                }
             }
             if boundary.ends(&token) || (self.procedural && token.is_symbol(';')) {
                 statement = Statement::default();
@@ -358,10 +360,19 @@ impl<'a> Code<'a> {
     }
 
     /// Writes a body of code without the secrets, and perhaps without the data, in it.
-    fn body(&self, token: &Token<'a>, rest: &Tokens<'a>, data: Data, out: &mut String) {
+    fn body(
+        &self,
+        token: &Token<'a>,
+        rest: &Tokens<'a>,
+        data: Data,
+        statement: &mut Statement,
+        out: &mut String,
+    ) {
         let Some(content) = token.decoded(unicode_escape(token, rest)) else {
             return mask(token, out);
         };
+        // EXECUTE 'ALTER ROLE x PASSWORD ' || ...
+        statement.dangling |= statement.last_word == "execute" && mask_secrets(&content).dangling;
         if self.depth >= MAX_DEPTH {
             return mask(token, out);
         }
