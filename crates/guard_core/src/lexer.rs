@@ -1,7 +1,7 @@
 //! The tokens of a statement, read as Postgres's own scanner (`scan.l`) reads them.
 //!
 //! One grammar serves every server version: where a newer release accepts more (`0x1F` and
-//! `1_000` since 16, vertical tab as white space since 16), an older one refuses the statement,
+//! `1_000` since 16, vertical tab as white space since 17), an older one refuses the statement,
 //! so reading it the newer way can never change the meaning of one that runs.
 //!
 //! Plain strings are read with `standard_conforming_strings = on`. A statement for which the

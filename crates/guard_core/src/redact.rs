@@ -81,8 +81,13 @@ pub fn statement_text(sql: &str, how: StatementText) -> Option<String> {
         StatementText::Full => Data::Keep,
         StatementText::Redacted => Data::Mask,
     };
-    let text = Code { sql, data, procedural: false, depth: 0 }.redacted();
-    // Once more over the result, for tokens outside of constants and comments.
+    let code = Code { sql, data, procedural: false, depth: 0 };
+    let text = code.redacted();
+    // Where a quote never ends, what looks like code may have been meant as a constant.
+    if code.never_ends() {
+        return Some(mask_secrets(&text).text.into_owned());
+    }
+    // Tokens may also stand outside of constants and comments.
     Some(mask_tokens(&text).unwrap_or(text))
 }
 
@@ -200,6 +205,8 @@ struct Statement {
     dangling: bool,
     key: Key,
     last_word: String,
+    /// LANGUAGE was met, with a name other than SQL and PL/pgSQL.
+    foreign_language: Option<bool>,
 }
 
 /// Is what follows the value of a key such as `password`?
@@ -237,17 +244,18 @@ impl<'a> Code<'a> {
                 secret_end = Some(token.end);
                 continue;
             }
-            match self.treatment(&mut statement, &token, &stream) {
+            match self.treatment(&statement, &token, &stream) {
                 Treatment::Copy => out.push_str(token.text),
-                Treatment::Secret => {
+                treatment @ (Treatment::Secret | Treatment::Mask) => {
                     mask(&token, &mut out);
-                    secret_end = Some(token.end);
                     // PASSWORD 'it's mine': where it should have ended nobody knows.
-                    if *never_ends.get_or_insert_with(|| self.never_ends()) {
+                    if !is_number(&token) && *never_ends.get_or_insert_with(|| self.never_ends()) {
                         return out;
                     }
+                    if let Treatment::Secret = treatment {
+                        secret_end = Some(token.end);
+                    }
                 }
-                Treatment::Mask => mask(&token, &mut out),
                 Treatment::Read => self.read(&token, &stream, &mut statement, &mut out),
                 Treatment::Body(data) => {
                     self.body(&token, &stream, data, &mut statement, &mut out);
@@ -274,12 +282,7 @@ impl<'a> Code<'a> {
         tokens(self.sql).last().is_some_and(|token| is_unterminated(&token))
     }
 
-    fn treatment(
-        &self,
-        statement: &mut Statement,
-        token: &Token<'a>,
-        rest: &Tokens<'a>,
-    ) -> Treatment {
+    fn treatment(&self, statement: &Statement, token: &Token<'a>, rest: &Tokens<'a>) -> Treatment {
         let unterminated = is_unterminated(token);
         let string = token.is_string() || unterminated;
         let class = statement.class;
@@ -292,7 +295,7 @@ impl<'a> Code<'a> {
                 !is_closing(token) && !token.is_word("null") && !is_role_option(token)
             }
             Key::Named => string && token.kind != TokenKind::Invalid(LexError::UnterminatedName),
-            Key::Assigned => string || is_number(token),
+            Key::Assigned => string || is_number(token) || token.kind == TokenKind::QuotedName,
         };
         if value {
             return Treatment::Secret;
@@ -317,7 +320,7 @@ impl<'a> Code<'a> {
         if string {
             return match class {
                 Class::Do if statement.last_word == "language" => Treatment::Copy,
-                Class::Do if self.data == Data::Mask && foreign_language(statement, rest) => {
+                Class::Do if self.data == Data::Mask && statement.is_foreign(rest) => {
                     Treatment::Mask
                 }
                 Class::Do => Treatment::Body(self.data),
@@ -378,7 +381,13 @@ impl<'a> Code<'a> {
         }
         let depth = self.depth + 1;
         let text = Code { sql: &content, data, procedural: true, depth }.redacted();
-        let text = mask_tokens(&text).unwrap_or(text);
+        // What stands in quotes there need not be what stands in quotes here.
+        let text = match matches!(statement.class, Class::Do | Class::Routine)
+            && statement.is_foreign(rest)
+        {
+            true => mask_secrets(&text).text.into_owned(),
+            false => mask_tokens(&text).unwrap_or(text),
+        };
         if text == content {
             out.push_str(token.text);
         } else {
@@ -401,6 +410,29 @@ enum Treatment {
 }
 
 impl Statement {
+    /// Is the body before `rest` in a language that is not read like SQL? LANGUAGE may stand on
+    /// either side of it; if it is very far, the answer is yes.
+    fn is_foreign(&self, rest: &Tokens<'_>) -> bool {
+        const FAR: usize = 64;
+        if let Some(foreign) = self.foreign_language {
+            return foreign;
+        }
+        let mut language = false;
+        for (n, token) in rest.clone().enumerate() {
+            if language && token.kind != TokenKind::Comment {
+                return is_foreign_language(&token);
+            }
+            if token.is_symbol(';') {
+                return false;
+            }
+            if n == FAR {
+                return true;
+            }
+            language |= token.is_word("language");
+        }
+        false
+    }
+
     fn set_of_role(&self) -> bool {
         self.class == Class::Role && self.set
     }
@@ -417,6 +449,9 @@ impl Statement {
             _ => Key::No,
         };
         self.set |= token.is_word("set");
+        if self.last_word == "language" && self.foreign_language.is_none() {
+            self.foreign_language = Some(is_foreign_language(token));
+        }
         if token.is_symbol('(') {
             self.parentheses += 1;
             if self.last_word == "options" && self.options.is_none() {
@@ -528,27 +563,9 @@ fn classify(words: &[String]) -> Class {
     }
 }
 
-/// Is the body of a DO that follows `statement`'s words, and stands before `rest`, in a language
-/// that is not read like SQL?
-fn foreign_language(statement: &Statement, rest: &Tokens<'_>) -> bool {
-    let known = |name: &str| {
-        let name = name.trim_matches(['"', '\'']);
-        name.eq_ignore_ascii_case("plpgsql") || name.eq_ignore_ascii_case("sql")
-    };
-    if let [.., language, name] = &statement.words[..]
-        && language == "language"
-    {
-        return !known(name);
-    }
-    if statement.words.last().is_some_and(|word| word == "language") {
-        // LANGUAGE 'name' or LANGUAGE "name": not worth telling apart.
-        return true;
-    }
-    let mut rest = rest.clone().filter(|token| token.kind != TokenKind::Comment);
-    match (rest.next(), rest.next()) {
-        (Some(language), Some(name)) if language.is_word("language") => !known(name.text),
-        _ => false,
-    }
+fn is_foreign_language(name: &Token<'_>) -> bool {
+    let name = name.text.trim_matches(['"', '\'']);
+    !["plpgsql", "sql"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The character that a UESCAPE after `token` names.
