@@ -174,7 +174,7 @@ fn log_refusal(frame: &Frame, session_role: &str) {
 
 /// Keeps the rows that would go; returns the first snapshot.
 fn keep(frame: &Frame) -> Result<Option<i64>> {
-    let mut requests = Vec::new();
+    let mut requests: Vec<(u32, snapshot::Cause, Vec<String>)> = Vec::new();
     for object in frame.loss.noticed() {
         let cause = match &frame.statement.body {
             Body::Truncate { .. } if object.kind == Kind::Table && !object.rows.is_some_and(|r| r.none()) => {
@@ -198,21 +198,29 @@ fn keep(frame: &Frame) -> Result<Option<i64>> {
             }
             _ => continue,
         };
-        let columns = (cause == snapshot::Cause::DropColumn).then_some(object.address.2);
-        requests.push((object.address.1, cause, columns));
+        let column = (cause == snapshot::Cause::DropColumn).then(|| object.name.clone());
+        match requests.iter_mut().find(|(relation, ..)| *relation == object.address.1) {
+            // Several columns of one table are kept together.
+            Some((_, _, columns)) => columns.extend(column),
+            None => requests.push((object.address.1, cause, Vec::from_iter(column))),
+        }
     }
     if requests.is_empty() {
         return Ok(None);
     }
     let migration_id = history::migration_id()?;
     let mut first = None;
-    for (relation, cause, column) in requests {
-        let kept = snapshot::keep(&snapshot::KeepRequest::automatic(
-            relation.into(),
+    for (relation, cause, columns) in requests {
+        let kept = snapshot::keep(&snapshot::KeepRequest {
+            relation: relation.into(),
             cause,
-            column,
-            migration_id,
-        )?)?;
+            columns: (!columns.is_empty()).then_some(columns),
+            label: None,
+            migration_id: Some(migration_id),
+            statement_id: None,
+            retention: settings::snapshot_retention(),
+            max_bytes: settings::snapshot_max_bytes(),
+        })?;
         first = first.or(Some(kept.id));
     }
     Ok(first)
@@ -229,7 +237,9 @@ pub fn after(id: u64) {
         return;
     };
     // The guard may be gone, or switched off, by the statement itself.
-    let Some(house) = crate::pg::armed::house() else { return };
+    if crate::pg::armed::house().is_none() {
+        return;
+    }
     if frame.statement.class.recording() == Recording::Named
         && frame.judged.is_empty()
         && !history::is_named()
@@ -257,7 +267,6 @@ pub fn after(id: u64) {
         snapshot_id: frame.snapshot_id,
         approval_id: frame.approval_id,
     });
-    let _ = house;
 }
 
 /// What pg_restore and `enable()` do to the guard's own event triggers is no change of a schema.

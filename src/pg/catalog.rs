@@ -3,7 +3,7 @@
 
 use super::armed::House;
 use super::reader::{Node, items, text};
-use super::{session, version, xact};
+use super::{server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
 use guard_core::statement::{AlterTable, Body, ObjectKind, Statement, WholeTable};
@@ -85,36 +85,14 @@ impl Catalog {
             }
             Body::Object { kind, name } => by_name(*kind, name),
             Body::Rename { kind, relation, name, .. } => match relation {
-                Some(relation) => self.relation_by_name(relation),
+                Some(relation) => relation_by_name(relation),
                 None => by_name(*kind, name),
             },
             Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
-                self.relation_by_name(relation)
+                relation_by_name(relation)
             }
             _ => None,
         }
-    }
-
-    fn relation_by_name(&self, name: &guard_core::statement::Name) -> Option<Address> {
-        let schema = match &name.schema {
-            Some(schema) => Some(std::ffi::CString::new(schema.as_str()).ok()?),
-            None => None,
-        };
-        let relation = std::ffi::CString::new(name.name.as_str()).ok()?;
-        // SAFETY: syscache lookups that return InvalidOid for what is absent.
-        let oid = unsafe {
-            match &schema {
-                Some(schema) => {
-                    let namespace = pg_sys::get_namespace_oid(schema.as_ptr(), true);
-                    if namespace == pg_sys::InvalidOid {
-                        return None;
-                    }
-                    pg_sys::get_relname_relid(relation.as_ptr(), namespace)
-                }
-                None => pg_sys::RelnameGetRelid(relation.as_ptr()),
-            }
-        };
-        (oid != pg_sys::InvalidOid).then_some((pg_sys::RelationRelationId, oid, 0))
     }
 
     fn is_guard(&self, (class, oid, _): Address) -> bool {
@@ -335,6 +313,7 @@ impl Catalog {
             kind,
             type_name: type_name(kind, address),
             identity,
+            name: column_name(oid, sub).unwrap_or_default(),
             table,
             via,
             transient: relation.is_some_and(|r| is_transient(r, sub)),
@@ -349,6 +328,42 @@ impl Catalog {
             object.rows = Some(if readable || rows.none() { rows } else { Rows::Unknown });
         }
         Some(object)
+    }
+}
+
+fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
+    let schema = match &name.schema {
+        Some(schema) => Some(std::ffi::CString::new(schema.as_str()).ok()?),
+        None => None,
+    };
+    let relation = std::ffi::CString::new(name.name.as_str()).ok()?;
+    // SAFETY: syscache lookups that return InvalidOid for what is absent.
+    let oid = unsafe {
+        match &schema {
+            Some(schema) => {
+                let namespace = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+                if namespace == pg_sys::InvalidOid {
+                    return None;
+                }
+                pg_sys::get_relname_relid(relation.as_ptr(), namespace)
+            }
+            None => pg_sys::RelnameGetRelid(relation.as_ptr()),
+        }
+    };
+    (oid != pg_sys::InvalidOid).then_some((pg_sys::RelationRelationId, oid, 0))
+}
+
+/// Type and identity of the relation that a statement was about, once it ran.
+pub fn subject(statement: &Statement) -> Option<(String, String)> {
+    match &statement.body {
+        Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
+            let address = relation_by_name(relation)?;
+            Some((type_name(kind_of(address), address), identity(address)?))
+        }
+        Body::Object { kind, name } if !name.is_empty() => {
+            Some((format!("{kind:?}").to_lowercase(), name.clone()))
+        }
+        _ => None,
     }
 }
 
@@ -383,10 +398,7 @@ fn relation_oid(range_var: *mut pg_sys::RangeVar) -> pg_sys::Oid {
 }
 
 fn with_descendants(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
-    // SAFETY: asked for no locks, the function reads pg_inherits.
-    let all = unsafe {
-        oids(pg_sys::find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut()))
-    };
+    let all = oids(server::find_all_inheritors(relation));
     if all.is_empty() { vec![relation] } else { all }
 }
 
@@ -528,7 +540,7 @@ fn dependents((class, oid, sub): Address) -> Vec<(Address, u8)> {
     }
     scan(PG_DEPEND, PG_DEPEND_REFERENCE, &keys, |tuple| {
         // SAFETY: a tuple of pg_depend, whose columns are all of fixed width and not null.
-        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_depend>() };
+        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<server::Depend>() };
         ((form.classid, form.objid, form.objsubid), form.deptype as u8)
     })
     .into_iter()
@@ -542,7 +554,7 @@ fn owner_of((class, oid, _): Address) -> Option<Address> {
     let keys = [(1, Key::Oid(class)), (2, Key::Oid(oid))];
     scan(PG_DEPEND, PG_DEPEND_DEPENDER, &keys, |tuple| {
         // SAFETY: as in `dependents`.
-        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_depend>() };
+        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<server::Depend>() };
         ((form.refclassid, form.refobjid, form.refobjsubid), form.deptype as u8)
     })
     .into_iter()
@@ -557,7 +569,7 @@ fn owned_by(role: pg_sys::Oid) -> Vec<Address> {
     let keys = [(5, Key::Oid(pg_sys::AuthIdRelationId)), (6, Key::Oid(role))];
     scan(PG_SHDEPEND, PG_SHDEPEND_REFERENCE, &keys, |tuple| {
         // SAFETY: a tuple of pg_shdepend, whose columns are all of fixed width and not null.
-        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_shdepend>() };
+        let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<server::SharedDepend>() };
         (form.dbid == database && form.deptype as u8 == b'o')
             .then_some((form.classid, form.objid, form.objsubid))
     })
@@ -573,29 +585,43 @@ fn column_number(relation: pg_sys::Oid, column: &str) -> Option<i32> {
     (number > 0).then_some(number.into())
 }
 
-fn constraint_address(relation: pg_sys::Oid, constraint: &str) -> Option<Address> {
-    let constraint = std::ffi::CString::new(constraint).ok()?;
-    // SAFETY: reads pg_constraint; with missing_ok it does not raise.
-    let oid = unsafe { pg_sys::get_relation_constraint_oid(relation, constraint.as_ptr(), true) };
-    (oid != pg_sys::InvalidOid).then_some((pg_sys::ConstraintRelationId, oid, 0))
+fn column_name(relation: pg_sys::Oid, column: i32) -> Option<String> {
+    let number = i16::try_from(column).ok().filter(|n| *n > 0)?;
+    // SAFETY: a syscache lookup; with missing_ok it gives NULL for an absent column.
+    let name = unsafe { pg_sys::get_attname(relation, number, true) };
+    (!name.is_null()).then(|| text(name))
 }
 
-fn constraint_form<T>(oid: pg_sys::Oid, read: impl Fn(&pg_sys::FormData_pg_constraint) -> T) -> Option<T> {
-    // SAFETY: the tuple is released after its fixed-width part was read.
+fn constraint_address(relation: pg_sys::Oid, constraint: &str) -> Option<Address> {
+    let constraint = std::ffi::CString::new(constraint).ok()?;
+    let oid = server::get_relation_constraint_oid(relation, &constraint);
+    (oid != pg_sys::InvalidOid).then_some((server::CONSTRAINTS, oid, 0))
+}
+
+/// An attribute of a constraint; both that are asked for are fixed-width and never NULL.
+fn constraint_attribute(oid: pg_sys::Oid, attribute: i16) -> Option<pg_sys::Datum> {
+    let cache = pg_sys::SysCacheIdentifier::CONSTROID as i32;
+    // SAFETY: the attribute is by value, so it may outlive the tuple, which is released.
     unsafe {
-        let tuple =
-            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::CONSTROID as i32, oid.into());
+        let tuple = pg_sys::SearchSysCache1(cache, oid.into());
         if tuple.is_null() {
             return None;
         }
-        let result = read(&*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_constraint>());
+        let mut null = false;
+        let datum = pg_sys::SysCacheGetAttr(cache, tuple, attribute, &mut null);
         pg_sys::ReleaseSysCache(tuple);
-        Some(result)
+        (!null).then_some(datum)
     }
 }
 
+fn is_foreign_key(oid: pg_sys::Oid) -> bool {
+    constraint_attribute(oid, version::CONSTRAINT_TYPE).is_some_and(|d| d.value() as u8 == b'f')
+}
+
 fn constraint_table(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
-    constraint_form(oid, |c| c.conrelid).filter(|r| *r != pg_sys::InvalidOid)
+    let datum = constraint_attribute(oid, version::CONSTRAINT_TABLE)?;
+    let table = pg_sys::Oid::from_u32(u32::try_from(datum.value()).ok()?);
+    (table != pg_sys::InvalidOid).then_some(table)
 }
 
 fn constraint_table_of(kind: Kind, oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
@@ -621,14 +647,12 @@ fn kind_of((class, oid, sub): Address) -> Kind {
         pg_sys::NamespaceRelationId => Kind::Schema,
         pg_sys::ExtensionRelationId => Kind::Extension,
         pg_sys::EventTriggerRelationId => Kind::EventTrigger,
-        pg_sys::ConstraintRelationId => match constraint_form(oid, |c| c.contype as u8) {
-            Some(b'f') => Kind::ForeignKey,
-            _ => Kind::Constraint,
-        },
+        server::CONSTRAINTS if is_foreign_key(oid) => Kind::ForeignKey,
+        server::CONSTRAINTS => Kind::Constraint,
         pg_sys::TriggerRelationId => Kind::Trigger,
-        pg_sys::PolicyRelationId => Kind::Policy,
-        pg_sys::RewriteRelationId => Kind::Rule,
-        pg_sys::AttrDefaultRelationId => Kind::Default,
+        server::POLICIES => Kind::Policy,
+        server::REWRITE_RULES => Kind::Rule,
+        server::DEFAULTS => Kind::Default,
         _ => Kind::Other,
     }
 }

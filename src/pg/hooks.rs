@@ -87,9 +87,11 @@ pub fn init() {
 
 /// What `before` hands to `after` across the C frame: plain data.
 #[derive(Clone, Copy)]
+#[repr(C)]
 struct Passage {
     level: Level,
-    frame: Option<u64>,
+    /// 0 for a statement that is not followed.
+    frame: u64,
 }
 
 unsafe extern "C-unwind" fn process_utility(
@@ -149,14 +151,14 @@ unsafe extern "C-unwind" fn before_utility(
     } else {
         None
     };
-    Passage { level: nesting::enter(), frame }
+    Passage { level: nesting::enter(), frame: frame.unwrap_or(0) }
 }
 
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn after_utility(passage: Passage) {
     nesting::leave(passage.level);
-    if let Some(frame) = passage.frame {
-        guard::after(frame);
+    if passage.frame != 0 {
+        guard::after(passage.frame);
     }
 }
 

@@ -10,19 +10,23 @@
 use std::cell::Cell;
 
 /// A point to go back to. Plain data without a destructor, so that it may stand in a C frame.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Level {
     depth: u32,
-    /// The level at which the guard itself works, if it does.
-    internal_at: Option<u32>,
+    /// The depth at which the guard itself works, or `NOWHERE`.
+    internal_at: u32,
     /// Is the innermost statement that runs the guard's own?
     in_internal: bool,
 }
 
+const NOWHERE: u32 = u32::MAX;
+
+/// Between statements of the client.
+pub const OUTERMOST: Level = Level { depth: 0, internal_at: NOWHERE, in_internal: false };
+
 thread_local! {
-    static LEVEL: Cell<Level> = const {
-        Cell::new(Level { depth: 0, internal_at: None, in_internal: false })
-    };
+    static LEVEL: Cell<Level> = const { Cell::new(OUTERMOST) };
 }
 
 /// The present depth; statements of the client are at 0.
@@ -33,7 +37,7 @@ pub fn depth() -> u32 {
 /// Would a statement that starts now be the guard's own?
 pub fn starts_internal() -> bool {
     let level = LEVEL.get();
-    level.internal_at == Some(level.depth)
+    level.internal_at == level.depth
 }
 
 /// Is the innermost statement that runs now the guard's own? For triggers and event triggers.
@@ -73,6 +77,6 @@ pub fn internal<R>(work: impl FnOnce() -> R) -> R {
     }
     let before = LEVEL.get();
     let _reset = Reset(before);
-    LEVEL.set(Level { internal_at: Some(before.depth), ..before });
+    LEVEL.set(Level { internal_at: before.depth, ..before });
     work()
 }

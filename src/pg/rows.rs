@@ -35,8 +35,7 @@ pub fn insert(table: pg_sys::Oid, rows: &mut [Vec<Option<pg_sys::Datum>>]) {
 
 /// The next value of a sequence of the guard's own. Assigns a transaction id.
 pub fn next_value(sequence: pg_sys::Oid) -> i64 {
-    // SAFETY: a sequence of the guard; rights are not checked because the guard asks.
-    unsafe { pg_sys::nextval_internal(sequence, false) }
+    super::server::nextval(sequence)
 }
 
 /// Runs `work` with an active snapshot, also where the server has just put the last one away.

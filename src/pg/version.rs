@@ -72,3 +72,17 @@ pub unsafe fn merge_condition(query: *mut pg_sys::Query) -> *mut pg_sys::Node {
         return (*query).mergeJoinCondition;
     }
 }
+
+/// Version of the library.
+pub fn library() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Version of the server that the library was built for, as in `15`.
+pub fn server() -> u32 {
+    pg_sys::PG_VERSION_NUM / 10000
+}
+
+/// Columns of pg_constraint: the type, and the table that it is on (18 put one before it).
+pub const CONSTRAINT_TYPE: i16 = 4;
+pub const CONSTRAINT_TABLE: i16 = if cfg!(feature = "pg18") { 9 } else { 8 };

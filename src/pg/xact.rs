@@ -44,10 +44,11 @@ unsafe extern "C-unwind" fn on_xact(event: pg_sys::XactEvent::Type, _arg: *mut s
             rows::with_snapshot(history::flush_at_commit);
         }
         E::XACT_EVENT_COMMIT | E::XACT_EVENT_PREPARE => {
+            history::committed();
             transaction_over();
         }
         E::XACT_EVENT_ABORT => {
-            nesting::back_to(nesting::Level::default());
+            nesting::back_to(nesting::OUTERMOST);
             guard::forget_frames(0);
             transaction_over();
         }

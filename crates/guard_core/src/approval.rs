@@ -35,7 +35,7 @@ pub fn is_well_formed(text: &str) -> bool {
 
 /// What is kept of a token: SHA-256, in hex.
 pub fn token_hash(token: &str) -> String {
-    crate::history::sha256_hex(token.as_bytes())
+    crate::digest::sha256_hex(token.as_bytes())
 }
 
 /// Compares in a time that does not depend on where the two differ.

@@ -4,9 +4,14 @@
 
 pub mod approval;
 pub mod decide;
+pub mod digest;
+pub mod fingerprint;
 pub mod history;
+pub mod lexer;
 pub mod loss;
 pub mod policy;
+pub mod redact;
 pub mod rules;
+pub mod script;
 pub mod statement;
 pub mod text;

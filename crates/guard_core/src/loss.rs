@@ -83,6 +83,8 @@ pub struct Object {
     pub guard: bool,
     /// May its name and figures be shown to the caller?
     pub visible: bool,
+    /// Its own name, unquoted: of a column the column's.
+    pub name: String,
     /// Rows, for tables.
     pub rows: Option<Rows>,
     /// Bytes with indexes and toast, for tables.

@@ -1,0 +1,130 @@
+//! enable, disable, status, version, and the rows of the view rules.
+
+use super::{given, require_superuser};
+use crate::error::GuardError;
+use crate::pg::{armed, session, version};
+use crate::{policy, status};
+use guard_core::rules::RULES;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+const PRESETS: [&str; 3] = ["observe", "standard", "strict"];
+
+#[pg_extern(volatile, parallel_unsafe)]
+fn enable(preset: default!(Option<String>, "'standard'")) -> Result<(), ErrorReport> {
+    require_superuser("enable the guard")?;
+    let preset = given(preset, "preset")?;
+    if !PRESETS.contains(&preset.as_str()) {
+        return Err(GuardError::argument(format!("there is no preset \"{preset}\""))
+            .hint("The presets are observe, standard and strict.")
+            .into());
+    }
+    policy::install_preset(&preset)?;
+    create_event_triggers()?;
+    armed::forget();
+    Ok(())
+}
+
+#[pg_extern(volatile, parallel_unsafe)]
+fn disable() -> Result<(), ErrorReport> {
+    require_superuser("disable the guard")?;
+    crate::history::flush();
+    session::as_guard(|| {
+        Spi::connect_mut(|client| {
+            for (name, ..) in armed::EVENT_TRIGGERS {
+                let name = name.to_string_lossy();
+                client.update(&format!("DROP EVENT TRIGGER IF EXISTS {name}"), None, &[])?;
+            }
+            Ok::<_, spi::Error>(())
+        })
+    })
+    .map_err(GuardError::from)?;
+    armed::forget();
+    Ok(())
+}
+
+/// Creates what is missing, and switches on what is not ALWAYS. The names are constants.
+fn create_event_triggers() -> Result<(), GuardError> {
+    session::as_guard(|| {
+        Spi::connect_mut(|client| {
+            for (name, event, function) in armed::EVENT_TRIGGERS {
+                let name = name.to_string_lossy();
+                let state: Option<String> = client
+                    .select(
+                        "SELECT evtenabled::text FROM pg_catalog.pg_event_trigger WHERE evtname = $1",
+                        None,
+                        &[name.as_ref().into()],
+                    )?
+                    .into_iter()
+                    .next()
+                    .map_or(Ok(None), |row| row.get(1))?;
+                if state.is_none() {
+                    client.update(
+                        &format!("CREATE EVENT TRIGGER {name} ON {event} EXECUTE FUNCTION migration_guard.{function}()"),
+                        None,
+                        &[],
+                    )?;
+                    client.update(
+                        &format!("COMMENT ON EVENT TRIGGER {name} IS 'migration_guard: {event}'"),
+                        None,
+                        &[],
+                    )?;
+                }
+                if state.as_deref() != Some("A") {
+                    client.update(&format!("ALTER EVENT TRIGGER {name} ENABLE ALWAYS"), None, &[])?;
+                }
+            }
+            Ok::<_, spi::Error>(())
+        })
+    })?;
+    Ok(())
+}
+
+#[pg_extern(stable, parallel_unsafe)]
+fn status() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(item, String),
+            name!(state, String),
+            name!(detail, String),
+            name!(hint, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let rows = status::rows()?;
+    Ok(TableIterator::new(rows.into_iter().map(|r| (r.item, r.state.to_string(), r.detail, r.hint))))
+}
+
+#[pg_extern(name = "version", immutable, parallel_safe)]
+fn library_version() -> &'static str {
+    version::library()
+}
+
+#[pg_extern(stable, parallel_safe)]
+fn rule_list() -> TableIterator<
+    'static,
+    (
+        name!(rule, String),
+        name!(family, String),
+        name!(risk, String),
+        name!(summary, String),
+        name!(safer_way, String),
+    ),
+> {
+    TableIterator::new(RULES.iter().map(|r| {
+        (
+            r.id.to_string(),
+            r.family.to_string(),
+            r.risk.as_str().to_string(),
+            r.summary.to_string(),
+            r.safer_way.to_string(),
+        )
+    }))
+}
+
+#[pg_extern(stable, parallel_safe)]
+fn is_administrator() -> bool {
+    super::is_administrator()
+}
