@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds for and installs into one Postgres: PG_CONFIG, or the pg_config on PATH.
-target=${PG_CONFIG:-}
 source "$(dirname "${BASH_SOURCE[0]}")/lib/all.sh"
-target=${target:-$(command -v pg_config || true)}
+target=${PG_CONFIG:-$(command -v pg_config || true)}
 [ -n "$target" ] || die "no pg_config on PATH; name one in PG_CONFIG"
 target=$("$target" --bindir)/pg_config # Debian's pg_config on PATH is a wrapper
 ensure_tools

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything a reader of the code may rely on, one result line each.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/all.sh"
-cd "$ROOT"
+cd "$ROOT" || exit
 failed=0
 
 # check NAME COMMAND...: the command's output is shown when it fails.

@@ -4,7 +4,7 @@
 #   MG_SUITES="regress cases" only these suites (lint core pg_test regress regress_event isolation cases demo)
 #   MG_ONLY=name              only the SQL files, specs or cases whose name contains this
 source "$(dirname "${BASH_SOURCE[0]}")/lib/all.sh"
-cd "$ROOT"
+cd "$ROOT" || exit
 export MG_PROFILE=${MG_PROFILE:-dev} # quick to build, and overflow checks are on
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/mg-test.XXXXXX")

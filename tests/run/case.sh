@@ -2,18 +2,22 @@
 # Gives cluster_start, cluster_use, cluster_stop (all are stopped at the end) and one line per result.
 # The runner sets PG_CONFIG; by hand: PG_CONFIG=... bash tests/cases/x.sh
 # shellcheck shell=bash
-case_config=${PG_CONFIG:-}
 # shellcheck source=scripts/lib/all.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/all.sh"
-PG_CONFIG=${case_config:-$(first_pg_config)}
+PG_CONFIG=${PG_CONFIG:-$(first_pg_config)}
 PG_MAJOR=$(major_of "$PG_CONFIG")
 PG_BIN=$("$PG_CONFIG" --bindir)
 PATH=$PG_BIN:$PATH
 export PG_CONFIG PG_MAJOR PG_BIN PATH
 CASE_FAILED=0
-trap 'code=$?; cluster_stop_all; [ $code != 0 ] || exit $CASE_FAILED' EXIT
+case_exit() {
+    local code=$?
+    cluster_stop_all
+    [ $code != 0 ] || exit "$CASE_FAILED"
+}
+trap case_exit EXIT
 
-PRELOAD="shared_preload_libraries = 'migration_guard'"
+export PRELOAD="shared_preload_libraries = 'migration_guard'"
 
 ok() { echo "ok - $*"; }
 not_ok() {
