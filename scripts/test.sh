@@ -59,10 +59,10 @@ run_logged() {
 # regress_suite SUITE: SQL files (sql/) or isolation specs (specs/) against their expected output,
 # each in a database of its own, on a server with the settings in the suite's postgresql.conf.
 regress_suite() {
-    local suite=$1 config=$2 kind=regress folder=sql ext=sql driver file name log bad=0 ok=0
-    [ "$suite" = isolation ] && kind=isolation folder=specs ext=spec
+    local suite=$1 config=$2 kind=regress folder=sql ext=sql program=pg_regress driver file name log bad=0 ok=0
+    [ "$suite" = isolation ] && kind=isolation folder=specs ext=spec program=pg_isolation_regress
     say "$suite on Postgres $major"
-    driver=$(dirname "$("$config" --pgxs)")/../test/$kind/pg_$([ $kind = isolation ] && echo isolation_)regress
+    driver=$(dirname "$("$config" --pgxs)")/../test/$kind/$program
     if [ ! -x "$driver" ]; then
         echo "skip - $suite on Postgres $major: SKIPPED, $driver is missing"
         TABLE+=("$suite, $major, 0 passed, 0 failed, 1 skipped")

@@ -83,7 +83,9 @@ write_pgrx_config() {
         echo '[configs]'
         for config in "$@"; do echo "pg$(major_of "$config") = \"$config\""; done
     } >"$PGRX_HOME/config.toml.new"
-    mv "$PGRX_HOME/config.toml.new" "$PGRX_HOME/config.toml"
+    # A newer date on it rebuilds everything.
+    cmp -s "$PGRX_HOME/config.toml.new" "$PGRX_HOME/config.toml" ||
+        mv "$PGRX_HOME/config.toml.new" "$PGRX_HOME/config.toml"
 }
 
 # install_extension PG_CONFIG: builds with MG_PROFILE (release, or dev for a quick build).
