@@ -75,17 +75,16 @@ first_pg_config() {
     head -n 1 <<<"$all"
 }
 
-# pgrx keeps a list of its own of the versions it may build for.
+# pgrx keeps a list of its own of the versions it may build for. Versions that were listed before
+# stay: a changed file has every dependency built again.
 write_pgrx_config() {
-    local config
+    local config list=$PGRX_HOME/config.toml
     mkdir -p "$PGRX_HOME"
     {
-        echo '[configs]'
         for config in "$@"; do echo "pg$(major_of "$config") = \"$config\""; done
-    } >"$PGRX_HOME/config.toml.new"
-    # A newer date on it rebuilds everything.
-    cmp -s "$PGRX_HOME/config.toml.new" "$PGRX_HOME/config.toml" ||
-        mv "$PGRX_HOME/config.toml.new" "$PGRX_HOME/config.toml"
+        grep '^pg' "$list" 2>/dev/null || true
+    } | sort -s -u -t' ' -k1,1 | cat <(echo '[configs]') - >"$list.new"
+    cmp -s "$list.new" "$list" || mv "$list.new" "$list"
 }
 
 # install_extension PG_CONFIG: builds with MG_PROFILE (release, or dev for a quick build).
