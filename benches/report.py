@@ -19,6 +19,7 @@ NAMES = {
     "bare": "bare Postgres",
     "guard": "migration_guard",
     "pgaudit": "pgaudit, `log = 'ddl'`",
+    "bare2": "bare Postgres, a second server",
     "logger": "PL/pgSQL logger",
 }
 TESTS = {"ddl": "DDL", "select": "`pgbench -S`", "tpcb": "pgbench default"}
