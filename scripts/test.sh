@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every suite on every Postgres at hand; the counts come last. Failing suites show their diffs.
 #   MG_MAJORS="15"            only these major versions
-#   MG_SUITES="regress cases" only these suites (lint core pg_test regress regress_event isolation cases demo)
+#   MG_SUITES="regress cases" only these suites (lint core pg_test regress regress_event isolation cases demo readme)
 #   MG_ONLY=name              only the SQL files, specs or cases whose name contains this
 source "$(dirname "${BASH_SOURCE[0]}")/lib/all.sh"
 cd "$ROOT" || exit
@@ -60,7 +60,7 @@ run_logged() {
 # start (the wheel's for 18 does not); they serve every server.
 regress_driver() {
     local config driver
-    for config in "$1" $(MG_MAJORS= pg_configs | sort -r); do
+    for config in "$1" $(MG_MAJORS='' pg_configs | sort -r); do
         driver=$(dirname "$("$config" --pgxs)")/../test/$2
         if "$driver" --version >/dev/null 2>&1; then
             echo "$driver"
@@ -180,6 +180,12 @@ for config in "${configs[@]}"; do
         run_logged "$scratch/demo.log" env MG_RUN_STOP=1 MG_INSTALLED=1 PG_CONFIG="$config" "$ROOT/scripts/run.sh"
         record demo "$major" "$([ "$status" = 0 ] && count '^== ' "$scratch/demo.log" || echo 0)" \
             "$([ "$status" = 0 ] && echo 0 || echo 1)" 0
+    fi
+    # Wording does not depend on the version, so the README is checked on one.
+    if wanted readme && [ "$config" = "${configs[0]}" ]; then
+        say "readme on Postgres $major"
+        run_logged "$scratch/readme.log" env MG_INSTALLED=1 PG_CONFIG="$config" "$ROOT/scripts/readme.sh"
+        count_lines readme "$major" "$scratch/readme.log" "$status"
     fi
 done
 
