@@ -9,7 +9,13 @@ export MG_PROFILE=${MG_PROFILE:-dev} # quick to build, and overflow checks are o
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/mg-test.XXXXXX")
 [ "$(id -un)" = "$MG_USER" ] || chown "$MG_USER" "$scratch"
-trap 'cluster_stop_all; rm -rf "$scratch"' EXIT
+at_exit() {
+    cluster_stop_all
+    rm -rf "$scratch"
+    # A machine that builds a fresh clone each time would gather a cache for each.
+    [ "${CI:-}" != true ] || rm -rf "$MG_HOME"
+}
+trap at_exit EXIT
 
 declare -a TABLE
 passed=0 failed=0 skipped=0
