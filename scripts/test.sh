@@ -103,7 +103,7 @@ regress_suite() {
             --bindir="$PG_BIN" --inputdir="$dir" --outputdir="$out")
         [ $kind = regress ] || options+=(--load-extension=migration_guard)
         as_server mkdir -p "$out"
-        if (cd "$dir" && as_server_here "$driver" "${options[@]}" "$name") >"$log" 2>&1; then
+        if (cd "$dir" && as_server_here "$driver" "${options[@]}" "$name") >"$log" 2>&1 </dev/null; then
             ok=$((ok + 1))
             echo "ok - $name"
         else
