@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/all.sh"
 cd "$ROOT" || exit
 export MG_PROFILE=${MG_PROFILE:-dev} # quick to build, and overflow checks are on
 
+ensure_tools
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/mg-test.XXXXXX")
 [ "$(id -un)" = "$MG_USER" ] || chown "$MG_USER" "$scratch"
 at_exit() {
@@ -153,7 +154,6 @@ pg_tests() {
     rm -rf "$data"
 }
 
-ensure_tools
 mapfile -t configs < <(pg_configs)
 [ ${#configs[@]} -gt 0 ] || die "no supported Postgres found; name one in PG_CONFIGS"
 write_pgrx_config "${configs[@]}"
