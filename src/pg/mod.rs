@@ -2,3 +2,4 @@
 
 pub mod nesting;
 pub mod session;
+pub mod snapshot_support;

@@ -1,2 +1,4 @@
 //! The decisions of migration_guard, free of Postgres.
 #![forbid(unsafe_code)]
+
+pub mod text;

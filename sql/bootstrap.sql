@@ -1,0 +1,1 @@
+-- Placeholder of the snapshot branch: discard in the merge.

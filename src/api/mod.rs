@@ -1,0 +1,3 @@
+//! Thin SQL functions: check the arguments, call a room.
+
+pub mod snapshots;
