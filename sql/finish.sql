@@ -42,6 +42,19 @@ COMMENT ON FUNCTION migration_guard.on_sql_drop() IS 'Event trigger: compares wh
 COMMENT ON FUNCTION migration_guard.on_table_rewrite() IS 'Event trigger: notes that a table is rewritten';
 COMMENT ON FUNCTION migration_guard.protect() IS 'Trigger: refuses writes to the guard''s tables by anybody else';
 
+COMMENT ON FUNCTION migration_guard.snapshot_table(regclass, text) IS
+    'Keeps the rows and the definition of a table (a partitioned one with its partitions); returns the number of the snapshot';
+COMMENT ON FUNCTION migration_guard.restore_table(bigint, text, boolean) IS
+    'Brings a table, its rows or its dropped columns back from a snapshot, or makes a copy as new_name; one row per object';
+COMMENT ON FUNCTION migration_guard.compare_snapshot(bigint) IS
+    'Counts the rows that only the snapshot has, that only the table has, and that differ';
+COMMENT ON FUNCTION migration_guard.pin_snapshot(bigint) IS
+    'Keeps a snapshot from being purged';
+COMMENT ON FUNCTION migration_guard.drop_snapshot(bigint) IS
+    'Drops the rows of a snapshot now; for administrators';
+COMMENT ON FUNCTION migration_guard.purge_snapshots(interval) IS
+    'Drops expired snapshots, or those older than the interval, except pinned ones; returns how many; for administrators';
+
 -- Nothing is for PUBLIC but what is listed here; each of these checks its caller.
 REVOKE ALL ON ALL TABLES IN SCHEMA migration_guard FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA migration_guard FROM PUBLIC;
@@ -52,6 +65,10 @@ GRANT EXECUTE ON FUNCTION
     migration_guard.issue_token(text[], text[], text, interval, integer, text),
     migration_guard.revoke(bigint, text),
     migration_guard.use_token(text),
+    migration_guard.snapshot_table(regclass, text),
+    migration_guard.restore_table(bigint, text, boolean),
+    migration_guard.compare_snapshot(bigint), migration_guard.pin_snapshot(bigint),
+    migration_guard.drop_snapshot(bigint), migration_guard.purge_snapshots(interval),
     migration_guard.begin_migration(text, text, text), migration_guard.end_migration()
 TO PUBLIC;
-GRANT SELECT ON migration_guard.rules TO PUBLIC;
+GRANT SELECT ON migration_guard.rules, migration_guard.snapshots TO PUBLIC;

@@ -251,6 +251,10 @@ pub fn after(id: u64) {
     }
     let object = frame.object.or_else(|| described(&frame.statement, &frame.loss));
     let (object_type, object_identity) = object.unwrap_or_default();
+    // Temporary objects are nobody else's business and leave nothing behind.
+    if frame.judged.is_empty() && object_identity.starts_with("pg_temp.") {
+        return;
+    }
     history::record(history::StatementRow {
         nest_level: xact::nest_level(),
         command: frame.statement.command,

@@ -34,9 +34,9 @@ static TICKET: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(
 static ADMIN_ROLE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static SNAPSHOT_RETENTION: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"30 days"));
-static SNAPSHOT_MAX_BYTES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"0"));
-static LARGE_TABLE_BYTES: GucSetting<Option<CString>> =
-    GucSetting::<Option<CString>>::new(Some(c"104857600"));
+// Kilobytes, so that a size with a unit can be given and the range reaches 2 TB.
+static SNAPSHOT_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(0);
+static LARGE_TABLE_BYTES: GucSetting<i32> = GucSetting::<i32>::new(100 * 1024);
 static MASS_DML_ROWS: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static MASS_DML_SHARE: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 
@@ -99,21 +99,25 @@ pub fn init() {
         GucContext::Suset,
         none,
     );
-    GucRegistry::define_string_guc(
+    GucRegistry::define_int_guc(
         c"migration_guard.snapshot_max_bytes",
-        c"The largest table, in bytes, that a copy is made of; 0 for no limit.",
+        c"The largest table that a copy is made of; 0 for no limit.",
         c"",
         &SNAPSHOT_MAX_BYTES,
+        0,
+        i32::MAX,
         GucContext::Suset,
-        none,
+        GucFlags::UNIT_KB,
     );
-    GucRegistry::define_string_guc(
+    GucRegistry::define_int_guc(
         c"migration_guard.large_table_bytes",
-        c"A table counts as large from this many bytes on, with its indexes and toast.",
+        c"A table counts as large from this size on, with its indexes and toast.",
         c"",
         &LARGE_TABLE_BYTES,
+        0,
+        i32::MAX,
         GucContext::Suset,
-        none,
+        GucFlags::UNIT_KB,
     );
     GucRegistry::define_int_guc(
         c"migration_guard.mass_dml_rows",
@@ -182,7 +186,7 @@ pub fn snapshot_retention() -> Option<String> {
 
 /// None for no limit.
 pub fn snapshot_max_bytes() -> Option<i64> {
-    non_empty(&SNAPSHOT_MAX_BYTES).and_then(|v| v.parse().ok()).filter(|v| *v > 0)
+    Some(i64::from(SNAPSHOT_MAX_BYTES.get()) * 1024).filter(|limit| *limit > 0)
 }
 
 /// The tokens that the session presents, separated by commas.

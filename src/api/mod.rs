@@ -3,11 +3,13 @@
 mod approvals;
 mod guarding;
 mod migrations;
+mod snapshots;
 
 use crate::error::{GuardError, Result};
 use crate::pg::session;
 use crate::settings;
 
+pgrx::extension_sql_file!("../../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("../../sql/finish.sql", name = "finish", finalize);
 
 /// A superuser, or a member of the role that `migration_guard.admin_role` names. The session user

@@ -15,6 +15,7 @@ pub mod report;
 pub mod rows;
 mod server;
 pub mod session;
+pub mod snapshot_support;
 pub mod token_setting;
 pub mod version;
 pub mod xact;

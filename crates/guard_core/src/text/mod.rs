@@ -1,4 +1,6 @@
-//! Every sentence that a user reads.
+//! Every sentence that a user reads, one module per room.
+
+pub mod snapshot;
 
 use crate::approval::Refusal;
 use crate::decide::Judged;

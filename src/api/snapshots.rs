@@ -1,0 +1,90 @@
+//! snapshot_table, restore_table and their kin.
+
+use crate::error::{GuardError, Result};
+use crate::{settings, snapshot};
+use guard_core::text::snapshot as text;
+use pgrx::datum::Interval;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+type Report<T> = std::result::Result<T, ErrorReport>;
+
+fn given<T>(value: Option<T>, argument: &str) -> Result<T> {
+    value.ok_or_else(|| {
+        GuardError::new(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            text::must_not_be_null(argument),
+        )
+    })
+}
+
+fn not_empty(value: Option<String>, argument: &str) -> Result<Option<String>> {
+    match value {
+        Some(value) if value.trim().is_empty() => {
+            Err(GuardError::argument(text::must_not_be_empty(argument)))
+        }
+        other => Ok(other),
+    }
+}
+
+#[pg_extern(sql = r#"
+CREATE FUNCTION @extschema@.snapshot_table(target regclass, label text DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
+"#)]
+fn snapshot_table(target: Option<pg_sys::Oid>, label: Option<String>) -> Report<i64> {
+    let target = given(target, "target")?;
+    let label = not_empty(label, "label")?;
+    let retention = settings::snapshot_retention();
+    Ok(snapshot::snapshot_on_request(target, label, retention, settings::snapshot_max_bytes())?)
+}
+
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn restore_table(
+    snapshot_id: Option<i64>,
+    new_name: default!(Option<String>, "NULL"),
+    force: default!(Option<bool>, "false"),
+) -> Report<
+    TableIterator<
+        'static,
+        (name!(object, String), name!(action, String), name!(detail, Option<String>)),
+    >,
+> {
+    let id = given(snapshot_id, "snapshot_id")?;
+    let force = given(force, "force")?;
+    let new_name = not_empty(new_name, "new_name")?;
+    let rows = snapshot::restore(id, new_name.as_deref(), force)?;
+    Ok(TableIterator::new(
+        rows.into_iter().map(|row| (row.object, row.action.to_string(), row.detail)),
+    ))
+}
+
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn compare_snapshot(
+    snapshot_id: Option<i64>,
+) -> Report<
+    TableIterator<
+        'static,
+        (name!(only_in_snapshot, i64), name!(only_in_table, i64), name!(changed, Option<i64>)),
+    >,
+> {
+    let difference = snapshot::compare(given(snapshot_id, "snapshot_id")?)?;
+    let row = (difference.only_in_snapshot, difference.only_in_table, difference.changed);
+    Ok(TableIterator::once(row))
+}
+
+#[pg_extern(volatile, parallel_unsafe)]
+fn pin_snapshot(snapshot_id: Option<i64>) -> Report<()> {
+    Ok(snapshot::pin_snapshot(given(snapshot_id, "snapshot_id")?)?)
+}
+
+#[pg_extern(volatile, parallel_unsafe)]
+fn drop_snapshot(snapshot_id: Option<i64>) -> Report<()> {
+    Ok(snapshot::drop_snapshot(given(snapshot_id, "snapshot_id")?)?)
+}
+
+#[pg_extern(volatile, parallel_unsafe)]
+fn purge_snapshots(older_than: default!(Option<Interval>, "NULL")) -> Report<i64> {
+    Ok(snapshot::purge(older_than)?)
+}
