@@ -30,7 +30,8 @@ pub fn forget(nest_level: i32) {
 
 /// A subtransaction was released into its parent.
 pub fn merge_into(parent: i32) {
-    PRESENTED.with_borrow_mut(|p| p.iter_mut().for_each(|(_, level)| *level = (*level).min(parent)));
+    PRESENTED
+        .with_borrow_mut(|p| p.iter_mut().for_each(|(_, level)| *level = (*level).min(parent)));
 }
 
 /// Issues a token. The caller's right to do so was checked.
@@ -62,7 +63,8 @@ pub fn issue(
                     reason.into(),
                 ],
             )?;
-            let Some(id) = row.into_iter().next().and_then(|r| r.get::<i64>(1).ok().flatten()) else {
+            let Some(id) = row.into_iter().next().and_then(|r| r.get::<i64>(1).ok().flatten())
+            else {
                 return Ok(false);
             };
             client.update(
@@ -74,7 +76,11 @@ pub fn issue(
             Ok::<_, spi::Error>(true)
         })
     })?;
-    if issued { Ok(token) } else { Err(GuardError::argument("valid_for must be longer than nothing")) }
+    if issued {
+        Ok(token)
+    } else {
+        Err(GuardError::argument("valid_for must be longer than nothing"))
+    }
 }
 
 /// More uses than this are a policy row, not a token.
@@ -139,7 +145,8 @@ fn look_up(token: &str, session_role: &str) -> std::result::Result<Approval, Ref
     if !is_well_formed(token) {
         return Err(Refusal::Malformed);
     }
-    let approval = session::as_guard(|| read(&token_hash(token))).ok().flatten().ok_or(Refusal::Unknown)?;
+    let approval =
+        session::as_guard(|| read(&token_hash(token))).ok().flatten().ok_or(Refusal::Unknown)?;
     approval.check(session_role).map(|()| approval)
 }
 
@@ -196,12 +203,10 @@ pub fn cover(
             Some(approval) => used.push(approval),
             None => {
                 // The nearest miss says most: right rule, wrong object.
-                let misses: Vec<Refusal> = approvals.iter().filter_map(|a| allows(&a).err()).collect();
-                let miss = misses
-                    .iter()
-                    .find(|r| **r == Refusal::OtherObject)
-                    .or(misses.first())
-                    .copied();
+                let misses: Vec<Refusal> =
+                    approvals.iter().filter_map(|a| allows(&a).err()).collect();
+                let miss =
+                    misses.iter().find(|r| **r == Refusal::OtherObject).or(misses.first()).copied();
                 return Err(miss.or(first_refusal));
             }
         }
@@ -224,8 +229,7 @@ fn take(id: i64) -> std::result::Result<(), Refusal> {
          WHERE approval_id = $1 AND slot = (\
            SELECT slot FROM migration_guard.approval_use WHERE approval_id = $1 AND used_at IS NULL \
            ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING slot";
-    const LEFT: &str =
-        "SELECT 1 FROM migration_guard.approval_use WHERE approval_id = $1 AND used_at IS NULL LIMIT 1";
+    const LEFT: &str = "SELECT 1 FROM migration_guard.approval_use WHERE approval_id = $1 AND used_at IS NULL LIMIT 1";
     session::as_guard(|| {
         Spi::connect_mut(|client| {
             if !client.update(OWN, Some(1), &[id.into()])?.is_empty()

@@ -101,8 +101,12 @@ fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
     let session_role = session::role_name(session::session_user());
     let application = rows::application_name();
     let superuser = session::is_superuser(session::session_user());
-    let actor =
-        Actor { session_role: &session_role, application: &application, superuser, now: xact::now() };
+    let actor = Actor {
+        session_role: &session_role,
+        application: &application,
+        superuser,
+        now: xact::now(),
+    };
     let rows = policy::rows();
     frame.judged = decide::judge(findings, &rows, &actor);
     frame.verdict = decide::verdict(&frame.judged);
@@ -118,7 +122,9 @@ fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
                 keeps &= !approved.without_snapshot;
             }
             (Err(_), Mode::Observe) => {}
-            (Err(token), Mode::Warn) => report::warn(&refusal(frame, token.flatten(), &session_role)),
+            (Err(token), Mode::Warn) => {
+                report::warn(&refusal(frame, token.flatten(), &session_role))
+            }
             (Err(token), _) => {
                 let error = refusal(frame, token.flatten(), &session_role);
                 log_refusal(frame, &session_role);
@@ -163,7 +169,8 @@ fn log_refusal(frame: &Frame, session_role: &str) {
         .take(20)
         .map(|j| format!("{} {}", j.finding.rule.id, j.finding.object))
         .collect();
-    let text = guard_core::redact::statement_text(&frame.statement.text, settings::statement_text());
+    let text =
+        guard_core::redact::statement_text(&frame.statement.text, settings::statement_text());
     report::log(&format!(
         "migration_guard: blocked {} by {session_role}: {}; statement: {}",
         frame.statement.command,
@@ -177,7 +184,9 @@ fn keep(frame: &Frame) -> Result<Option<i64>> {
     let mut requests: Vec<(u32, snapshot::Cause, Vec<String>)> = Vec::new();
     for object in frame.loss.noticed() {
         let cause = match &frame.statement.body {
-            Body::Truncate { .. } if object.kind == Kind::Table && !object.rows.is_some_and(|r| r.none()) => {
+            Body::Truncate { .. }
+                if object.kind == Kind::Table && !object.rows.is_some_and(|r| r.none()) =>
+            {
                 snapshot::Cause::Truncate
             }
             Body::WholeTableDml { targets } => {
@@ -370,22 +379,23 @@ pub fn dropped(objects: &[Dropped]) -> Result<()> {
         let Some(frame) = frames.last() else { return None };
         let foreseen = |address: (u32, u32, i32)| {
             frame.loss.objects.iter().any(|o| {
-                o.address == address || (o.address.0, o.address.1, 0) == (address.0, address.1, o.address.2)
+                o.address == address
+                    || (o.address.0, o.address.1, 0) == (address.0, address.1, o.address.2)
             })
         };
         let missing: Vec<String> = objects
             .iter()
             .filter(|o| !o.temporary)
-            .filter(|o| matches!(o.object_type.as_str(), "table" | "foreign table" | "table column"))
+            .filter(|o| {
+                matches!(o.object_type.as_str(), "table" | "foreign table" | "table column")
+            })
             .filter(|o| !foreseen(o.address))
             .map(|o| format!("{} {}", o.object_type, o.identity))
             .collect();
         (!missing.is_empty()).then(|| text::unforeseen(&frame.statement.command, &missing))
     });
     match unforeseen {
-        Some(parts) => {
-            Err(GuardError::denied(parts.message).detail(parts.detail).hint(parts.hint))
-        }
+        Some(parts) => Err(GuardError::denied(parts.message).detail(parts.detail).hint(parts.hint)),
         None => Ok(()),
     }
 }

@@ -83,13 +83,19 @@ fn preloaded() -> Result<Row> {
             "preload",
             "degraded",
             "in session_preload_libraries: every statement is gated, but blocked attempts go to the server log alone",
-            Some("ALTER SYSTEM SET shared_preload_libraries = 'migration_guard'; -- then restart the server"),
+            Some(
+                "ALTER SYSTEM SET shared_preload_libraries = 'migration_guard'; -- then restart the server",
+            ),
         ),
         preload::How::Not => row(
             "preload",
             "degraded",
-            format!("not preloaded; a session that has run no DDL yet is not guarded against: {HOOKS_ONLY}"),
-            Some(&format!("ALTER DATABASE {database} SET session_preload_libraries = 'migration_guard';")),
+            format!(
+                "not preloaded; a session that has run no DDL yet is not guarded against: {HOOKS_ONLY}"
+            ),
+            Some(&format!(
+                "ALTER DATABASE {database} SET session_preload_libraries = 'migration_guard';"
+            )),
         ),
     })
 }
@@ -97,7 +103,12 @@ fn preloaded() -> Result<Row> {
 fn mode() -> Row {
     match settings::mode() {
         Mode::Enforce => row("mode", "ok", "enforce", None),
-        Mode::Off => row("mode", "off", "nothing is gated or recorded", Some("SET migration_guard.mode = 'enforce';")),
+        Mode::Off => row(
+            "mode",
+            "off",
+            "nothing is gated or recorded",
+            Some("SET migration_guard.mode = 'enforce';"),
+        ),
         Mode::Warn => row(
             "mode",
             "degraded",

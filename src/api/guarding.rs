@@ -71,7 +71,11 @@ fn create_event_triggers() -> Result<(), GuardError> {
                     )?;
                 }
                 if state.as_deref() != Some("A") {
-                    client.update(&format!("ALTER EVENT TRIGGER {name} ENABLE ALWAYS"), None, &[])?;
+                    client.update(
+                        &format!("ALTER EVENT TRIGGER {name} ENABLE ALWAYS"),
+                        None,
+                        &[],
+                    )?;
                 }
             }
             Ok::<_, spi::Error>(())
@@ -94,7 +98,9 @@ fn status() -> Result<
     ErrorReport,
 > {
     let rows = status::rows()?;
-    Ok(TableIterator::new(rows.into_iter().map(|r| (r.item, r.state.to_string(), r.detail, r.hint))))
+    Ok(TableIterator::new(
+        rows.into_iter().map(|r| (r.item, r.state.to_string(), r.detail, r.hint)),
+    ))
 }
 
 #[pg_extern(name = "version", immutable, parallel_safe)]

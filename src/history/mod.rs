@@ -222,7 +222,9 @@ fn write(state: &mut State, house: &armed::House) {
             Value::Texts(w.row.rules.clone()).datum(),
             Value::Time(w.row.started_at).datum(),
             Value::Micros(w.row.micros).datum(),
-            w.row.table_bytes.and_then(|b| Value::Int8(i64::try_from(b).unwrap_or(i64::MAX)).datum()),
+            w.row
+                .table_bytes
+                .and_then(|b| Value::Int8(i64::try_from(b).unwrap_or(i64::MAX)).datum()),
             Value::Bool(w.row.rewrote).datum(),
             w.row.snapshot_id.and_then(|id| Value::Int8(id).datum()),
             w.row.approval_id.and_then(|id| Value::Int8(id).datum()),
@@ -241,7 +243,8 @@ fn write(state: &mut State, house: &armed::House) {
             .and_then(|n| n.checksum.clone())
             .unwrap_or_else(|| statements_checksum(fresh.iter().map(|w| w.fingerprint.as_str())));
         let transaction_id = rows::transaction_id();
-        let name = migration.name.clone().unwrap_or_else(|| format!("transaction {transaction_id}"));
+        let name =
+            migration.name.clone().unwrap_or_else(|| format!("transaction {transaction_id}"));
         let ticket = named.and_then(|n| n.ticket).or_else(settings::ticket);
         let application_name = rows::application_name();
         let client_addr = rows::client_address();

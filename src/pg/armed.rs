@@ -95,7 +95,10 @@ fn find() -> Option<House> {
         }
         Some(House {
             namespace,
-            snapshots_namespace: pg_sys::get_namespace_oid(c"migration_guard_snapshots".as_ptr(), true),
+            snapshots_namespace: pg_sys::get_namespace_oid(
+                c"migration_guard_snapshots".as_ptr(),
+                true,
+            ),
             extension,
             event_triggers,
             history,
@@ -135,6 +138,9 @@ pub fn init() {
                 pg_sys::Datum::from(0usize),
             );
         }
-        pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::from(0usize));
+        pg_sys::CacheRegisterRelcacheCallback(
+            Some(on_relation_change),
+            pg_sys::Datum::from(0usize),
+        );
     }
 }

@@ -44,7 +44,8 @@ impl Facts for Catalog {
 
     fn guard_subject(&self, statement: &Statement) -> Option<String> {
         let subject = self.subject(statement)?;
-        self.is_guard(subject).then(|| identity(subject).unwrap_or_else(|| "migration_guard".into()))
+        self.is_guard(subject)
+            .then(|| identity(subject).unwrap_or_else(|| "migration_guard".into()))
     }
 
     fn superuser(&self) -> bool {
@@ -61,12 +62,14 @@ impl Catalog {
             // SAFETY: lookups with missing_ok; the name is NUL-terminated.
             let (class, oid) = unsafe {
                 match kind {
-                    ObjectKind::Schema => {
-                        (pg_sys::NamespaceRelationId, pg_sys::get_namespace_oid(name.as_ptr(), true))
-                    }
-                    ObjectKind::Extension => {
-                        (pg_sys::ExtensionRelationId, pg_sys::get_extension_oid(name.as_ptr(), true))
-                    }
+                    ObjectKind::Schema => (
+                        pg_sys::NamespaceRelationId,
+                        pg_sys::get_namespace_oid(name.as_ptr(), true),
+                    ),
+                    ObjectKind::Extension => (
+                        pg_sys::ExtensionRelationId,
+                        pg_sys::get_extension_oid(name.as_ptr(), true),
+                    ),
                     ObjectKind::EventTrigger => (
                         pg_sys::EventTriggerRelationId,
                         pg_sys::get_event_trigger_oid(name.as_ptr(), true),
@@ -78,10 +81,17 @@ impl Catalog {
         };
         match &statement.body {
             Body::AlterEventTrigger { name, .. } => by_name(ObjectKind::EventTrigger, name),
-            Body::Object { kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine, name } => {
+            Body::Object {
+                kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine,
+                name,
+            } => {
                 // Replacing or altering a function of the guard's schema.
                 let schema = name.split_once('.').map(|(schema, _)| schema)?;
-                (schema == "migration_guard").then_some((pg_sys::NamespaceRelationId, self.house.namespace, 0))
+                (schema == "migration_guard").then_some((
+                    pg_sys::NamespaceRelationId,
+                    self.house.namespace,
+                    0,
+                ))
             }
             Body::Object { kind, name } => by_name(*kind, name),
             Body::Rename { kind, relation, name, .. } => match relation {
@@ -98,7 +108,9 @@ impl Catalog {
     fn is_guard(&self, (class, oid, _): Address) -> bool {
         let house = &self.house;
         match class {
-            pg_sys::NamespaceRelationId => oid == house.namespace || oid == house.snapshots_namespace,
+            pg_sys::NamespaceRelationId => {
+                oid == house.namespace || oid == house.snapshots_namespace
+            }
             pg_sys::ExtensionRelationId => oid == house.extension,
             pg_sys::EventTriggerRelationId => house.event_triggers.contains(&oid),
             pg_sys::RelationRelationId => {
@@ -107,7 +119,9 @@ impl Catalog {
                 namespace == house.namespace || namespace == house.snapshots_namespace
             }
             // SAFETY: a syscache lookup.
-            pg_sys::ProcedureRelationId => unsafe { pg_sys::get_func_namespace(oid) == house.namespace },
+            pg_sys::ProcedureRelationId => unsafe {
+                pg_sys::get_func_namespace(oid) == house.namespace
+            },
             _ => false,
         }
     }
@@ -115,11 +129,10 @@ impl Catalog {
     fn of_drop(&self, node: Node, kind: ObjectKind, cascade: bool) -> Loss {
         let stmt: *mut pg_sys::DropStmt = node.ptr();
         // SAFETY: the statement's body says that the node is a DropStmt.
-        let (objtype, objects) = unsafe { ((*stmt).removeType, items::<pg_sys::Node>((*stmt).objects)) };
-        let named: Vec<Address> = objects
-            .into_iter()
-            .filter_map(|object| resolve(kind, objtype, object))
-            .collect();
+        let (objtype, objects) =
+            unsafe { ((*stmt).removeType, items::<pg_sys::Node>((*stmt).objects)) };
+        let named: Vec<Address> =
+            objects.into_iter().filter_map(|object| resolve(kind, objtype, object)).collect();
         let caller = session::current_user();
         let refused = named.iter().any(|a| !may_drop(*a, caller));
         let contents = matches!(kind, ObjectKind::Schema | ObjectKind::Extension);
@@ -161,7 +174,11 @@ impl Catalog {
                 if oid == pg_sys::InvalidOid {
                     continue;
                 }
-                let rights = pg_sys::pg_class_aclcheck(oid, session::current_user(), pg_sys::ACL_TRUNCATE.into());
+                let rights = pg_sys::pg_class_aclcheck(
+                    oid,
+                    session::current_user(),
+                    pg_sys::ACL_TRUNCATE.into(),
+                );
                 refused |= rights != pg_sys::AclResult::ACLCHECK_OK;
                 let all = if (*range_var).inh { with_descendants(oid) } else { vec![oid] };
                 all.into_iter().for_each(|o| push_new(&mut relations, o));
@@ -205,7 +222,8 @@ impl Catalog {
             match command {
                 AlterTable::DropColumn { column, cascade, .. } => {
                     cascades |= cascade;
-                    let relations = if recurses { with_descendants(relation) } else { vec![relation] };
+                    let relations =
+                        if recurses { with_descendants(relation) } else { vec![relation] };
                     named.extend(relations.into_iter().filter_map(|r| {
                         column_number(r, column).map(|n| (pg_sys::RelationRelationId, r, n))
                     }));
@@ -262,7 +280,8 @@ impl Catalog {
                 };
                 for address in [target, dependent] {
                     let whole = (address.0, address.1, 0);
-                    if seen.contains_key(&address) || (address.2 != 0 && seen.contains_key(&whole)) {
+                    if seen.contains_key(&address) || (address.2 != 0 && seen.contains_key(&whole))
+                    {
                         continue;
                     }
                     let via = if address == target { via } else { Via::Part };
@@ -378,9 +397,7 @@ fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
         return Vec::new();
     }
     // SAFETY: a List of OIDs, as the callee documents.
-    unsafe {
-        (0..(*list).length as usize).map(|i| (*(*list).elements.add(i)).oid_value).collect()
-    }
+    unsafe { (0..(*list).length as usize).map(|i| (*(*list).elements.add(i)).oid_value).collect() }
 }
 
 /// Looks a relation up without a lock; InvalidOid when it is absent.
@@ -432,8 +449,11 @@ fn resolve(
     unsafe {
         if !relkinds.is_empty() {
             let oid = relation_oid(pg_sys::makeRangeVarFromNameList(object.cast()));
-            return (oid != pg_sys::InvalidOid && relkinds.contains(&relkind(oid)))
-                .then_some((pg_sys::RelationRelationId, oid, 0));
+            return (oid != pg_sys::InvalidOid && relkinds.contains(&relkind(oid))).then_some((
+                pg_sys::RelationRelationId,
+                oid,
+                0,
+            ));
         }
         let mut relation: pg_sys::Relation = std::ptr::null_mut();
         let address = pg_sys::get_object_address(
@@ -570,8 +590,11 @@ fn owned_by(role: pg_sys::Oid) -> Vec<Address> {
     scan(PG_SHDEPEND, PG_SHDEPEND_REFERENCE, &keys, |tuple| {
         // SAFETY: a tuple of pg_shdepend, whose columns are all of fixed width and not null.
         let form = unsafe { &*pg_sys::GETSTRUCT(tuple).cast::<server::SharedDepend>() };
-        (form.dbid == database && form.deptype as u8 == b'o')
-            .then_some((form.classid, form.objid, form.objsubid))
+        (form.dbid == database && form.deptype as u8 == b'o').then_some((
+            form.classid,
+            form.objid,
+            form.objsubid,
+        ))
     })
     .into_iter()
     .flatten()
@@ -759,7 +782,8 @@ fn count(rel: pg_sys::Relation) -> Rows {
             return Rows::Unknown;
         }
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let scan = pg_sys::table_beginscan_strat(rel, snapshot, 0, std::ptr::null_mut(), true, false);
+        let scan =
+            pg_sys::table_beginscan_strat(rel, snapshot, 0, std::ptr::null_mut(), true, false);
         let pages = blocks.min(PROBE_PAGES);
         if pages < blocks {
             pg_sys::heap_setscanlimits(scan, 0, pages);

@@ -69,8 +69,12 @@ unsafe fn whole_table(query: *mut pg_sys::Query) -> Option<(c_int, pg_sys::Oid)>
             return None;
         }
         let what = match (*query).commandType {
-            pg_sys::CmdType::CMD_DELETE => restricts_nothing((*query).jointree.cast(), index).then_some(DELETES_ALL),
-            pg_sys::CmdType::CMD_UPDATE => restricts_nothing((*query).jointree.cast(), index).then_some(UPDATES_ALL),
+            pg_sys::CmdType::CMD_DELETE => {
+                restricts_nothing((*query).jointree.cast(), index).then_some(DELETES_ALL)
+            }
+            pg_sys::CmdType::CMD_UPDATE => {
+                restricts_nothing((*query).jointree.cast(), index).then_some(UPDATES_ALL)
+            }
             pg_sys::CmdType::CMD_MERGE => merges_all(query, index),
             _ => None,
         }?;
@@ -179,7 +183,9 @@ unsafe fn is_constantly_false(qual: *mut pg_sys::Node) -> bool {
             pg_sys::NodeTag::T_BoolExpr => {
                 let expr = &*qual.cast::<pg_sys::BoolExpr>();
                 expr.boolop == pg_sys::BoolExprType::AND_EXPR
-                    && items::<pg_sys::Node>(expr.args).into_iter().any(|arg| is_constantly_false(arg))
+                    && items::<pg_sys::Node>(expr.args)
+                        .into_iter()
+                        .any(|arg| is_constantly_false(arg))
             }
             _ => false,
         }
@@ -316,8 +322,12 @@ unsafe fn unrestricted(stmt: *mut pg_sys::Node) -> Option<WholeTable> {
                 let s = &*stmt.cast::<pg_sys::UpdateStmt>();
                 (s.withClause, s.whereClause.is_null().then_some(WholeTable::Update))
             }
-            pg_sys::NodeTag::T_InsertStmt => ((*stmt.cast::<pg_sys::InsertStmt>()).withClause, None),
-            pg_sys::NodeTag::T_SelectStmt => ((*stmt.cast::<pg_sys::SelectStmt>()).withClause, None),
+            pg_sys::NodeTag::T_InsertStmt => {
+                ((*stmt.cast::<pg_sys::InsertStmt>()).withClause, None)
+            }
+            pg_sys::NodeTag::T_SelectStmt => {
+                ((*stmt.cast::<pg_sys::SelectStmt>()).withClause, None)
+            }
             _ => return None,
         };
         if own.is_some() || with.is_null() {

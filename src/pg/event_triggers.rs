@@ -5,8 +5,8 @@ use super::catalog::Catalog;
 use super::reader::{self, Node};
 use super::{armed, nesting};
 use crate::guard::{self, Captured, Dropped};
-use pgrx::prelude::*;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 use std::ffi::CStr;
 
@@ -114,10 +114,7 @@ fn source_of(node: Node) -> String {
 
 /// Calls one of the server's set-returning functions about the event that fires now, and reads
 /// each row of its result.
-fn rows_of<T>(
-    function: u32,
-    mut read: impl FnMut(&Row) -> T,
-) -> Vec<T> {
+fn rows_of<T>(function: u32, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
     let mut found = Vec::new();
     // SAFETY: the call is set up as the executor does for a function that materializes its result:
     // a zeroed FunctionCallInfo without arguments, a ReturnSetInfo that allows that mode, and an
@@ -139,7 +136,10 @@ fn rows_of<T>(
         (*fcinfo).resultinfo = (&raw mut result).cast();
         call(fcinfo);
         if !result.setResult.is_null() {
-            let slot = pg_sys::MakeSingleTupleTableSlot(result.setDesc, &raw const pg_sys::TTSOpsMinimalTuple);
+            let slot = pg_sys::MakeSingleTupleTableSlot(
+                result.setDesc,
+                &raw const pg_sys::TTSOpsMinimalTuple,
+            );
             while pg_sys::tuplestore_gettupleslot(result.setResult, true, false, slot) {
                 pg_sys::slot_getallattrs(slot);
                 found.push(read(&Row(slot)));

@@ -109,16 +109,9 @@ unsafe extern "C-unwind" fn process_utility(
         let passage = before_utility(pstmt, query, context);
         match PREVIOUS_UTILITY {
             Some(next) => next(pstmt, query, read_only_tree, context, params, env, dest, qc),
-            None => raw_process_utility(
-                pstmt,
-                query,
-                read_only_tree,
-                context,
-                params,
-                env,
-                dest,
-                qc,
-            ),
+            None => {
+                raw_process_utility(pstmt, query, read_only_tree, context, params, env, dest, qc)
+            }
         }
         after_utility(passage);
     }

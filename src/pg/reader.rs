@@ -30,7 +30,9 @@ impl Node {
     pub fn class(self) -> Class {
         let tag = self.tag();
         let name = format!("{tag:?}");
-        name.strip_prefix("T_").and_then(Class::from_node_name).unwrap_or(Class::Unknown(tag as u32))
+        name.strip_prefix("T_")
+            .and_then(Class::from_node_name)
+            .unwrap_or(Class::Unknown(tag as u32))
     }
 
     /// The server's command tag.
@@ -265,10 +267,7 @@ fn name(range_var: *mut pg_sys::RangeVar) -> Name {
     // SAFETY: a RangeVar of a parse tree; its strings are NULL or NUL-terminated.
     unsafe {
         let schema = (*range_var).schemaname;
-        Name {
-            schema: (!schema.is_null()).then(|| text(schema)),
-            name: text((*range_var).relname),
-        }
+        Name { schema: (!schema.is_null()).then(|| text(schema)), name: text((*range_var).relname) }
     }
 }
 
@@ -301,7 +300,9 @@ fn object_name(kind: pg_sys::ObjectType::Type, node: *mut pg_sys::Node) -> Strin
         match (*node).type_ {
             pg_sys::NodeTag::T_String => string_value(node),
             pg_sys::NodeTag::T_TypeName => text(pg_sys::TypeNameToString(node.cast())),
-            pg_sys::NodeTag::T_ObjectWithArgs => names((*node.cast::<pg_sys::ObjectWithArgs>()).objname),
+            pg_sys::NodeTag::T_ObjectWithArgs => {
+                names((*node.cast::<pg_sys::ObjectWithArgs>()).objname)
+            }
             pg_sys::NodeTag::T_List => {
                 let parts: Vec<*mut pg_sys::Node> = items(node.cast());
                 let all_strings = parts.iter().all(|p| (**p).type_ == pg_sys::NodeTag::T_String);
@@ -376,7 +377,9 @@ fn alter_table(cmd: *mut pg_sys::AlterTableCmd) -> AlterTable {
         T::AT_AddConstraint => AlterTable::AddConstraint,
         T::AT_AlterConstraint => AlterTable::AlterConstraint,
         T::AT_ValidateConstraint => AlterTable::ValidateConstraint { constraint: name },
-        T::AT_DropConstraint => AlterTable::DropConstraint { constraint: name, cascade, missing_ok },
+        T::AT_DropConstraint => {
+            AlterTable::DropConstraint { constraint: name, cascade, missing_ok }
+        }
         T::AT_AlterColumnType => AlterTable::AlterColumnType { column: name },
         T::AT_AlterColumnGenericOptions => AlterTable::AlterColumnGenericOptions,
         T::AT_ChangeOwner => AlterTable::ChangeOwner,

@@ -110,9 +110,7 @@ impl Value<'_> {
             }
             Value::Json(json) => from_text(pg_sys::jsonb_in, &json.to_string()),
             Value::Lsn(n) | Value::TransactionId(n) => Some(pg_sys::Datum::from(*n)),
-            Value::Address(address) => {
-                address.and_then(|a| from_text(pg_sys::inet_in, a))
-            }
+            Value::Address(address) => address.and_then(|a| from_text(pg_sys::inet_in, a)),
         }
     }
 }
@@ -123,7 +121,9 @@ fn from_text(input: Function, text: &str) -> Option<pg_sys::Datum> {
     let text = std::ffi::CString::new(text).ok()?;
     // SAFETY: a built-in input function, given the NUL-terminated string that it expects; the
     // result is palloc'd and does not point into the string.
-    unsafe { pgrx::direct_function_call_as_datum(input, &[Some(pg_sys::Datum::from(text.as_ptr()))]) }
+    unsafe {
+        pgrx::direct_function_call_as_datum(input, &[Some(pg_sys::Datum::from(text.as_ptr()))])
+    }
 }
 
 /// The client's address; None on a local socket and in background processes.
@@ -133,8 +133,7 @@ pub fn client_address() -> Option<String> {
         if pg_sys::MyProcPort.is_null() {
             return None;
         }
-        let address =
-            pgrx::direct_function_call_as_datum(pg_sys::inet_client_addr, &[])?;
+        let address = pgrx::direct_function_call_as_datum(pg_sys::inet_client_addr, &[])?;
         let text = pgrx::direct_function_call_as_datum(pg_sys::network_host, &[Some(address)])?;
         pgrx::FromDatum::from_datum(text, false)
     }

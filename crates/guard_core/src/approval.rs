@@ -124,7 +124,9 @@ mod tests {
         assert_eq!(token.len(), 46);
         assert!(is_well_formed(&token), "{token}");
         assert!(is_well_formed(&token_from_bytes(&[0; 32])));
-        for bad in ["", "mg_", "mg_short", &token[1..], &format!("{token}x"), &token.replace('_', "+")] {
+        for bad in
+            ["", "mg_", "mg_short", &token[1..], &format!("{token}x"), &token.replace('_', "+")]
+        {
             assert!(!is_well_formed(bad), "{bad}");
         }
         // RFC 4648: the bytes 0..32 in base64url without padding.

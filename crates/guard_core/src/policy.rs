@@ -139,7 +139,8 @@ pub fn action(rows: &[Row], subject: &Subject, fallback: Action) -> Action {
     };
     let base = best(&mut rows.iter().filter(|r| !r.names_application() && r.applies(subject)))
         .unwrap_or(fallback);
-    let with_application = best(&mut rows.iter().filter(|r| r.applies(subject))).unwrap_or(fallback);
+    let with_application =
+        best(&mut rows.iter().filter(|r| r.applies(subject))).unwrap_or(fallback);
     base.max(with_application)
 }
 
@@ -162,7 +163,15 @@ mod tests {
     }
 
     fn subject<'a>(rule: &'a str, object: &'a str) -> Subject<'a> {
-        Subject { rule, object, table: None, session_role: "app", application: "psql", bytes: 10, now: 100 }
+        Subject {
+            rule,
+            object,
+            table: None,
+            session_role: "app",
+            application: "psql",
+            bytes: 10,
+            now: 100,
+        }
     }
 
     #[test]
@@ -216,7 +225,10 @@ mod tests {
         let mut loose = row("drop-table", "*", Action::Allow);
         loose.application_pattern = Some("psql".into());
         let rows = [row("drop-table", "*", Action::RequireApproval), loose];
-        assert_eq!(action(&rows, &subject("drop-table", "t"), Action::Warn), Action::RequireApproval);
+        assert_eq!(
+            action(&rows, &subject("drop-table", "t"), Action::Warn),
+            Action::RequireApproval
+        );
         let mut tight = row("drop-table", "*", Action::Deny);
         tight.application_pattern = Some("ps*".into());
         let rows = [row("drop-table", "*", Action::Allow), tight];

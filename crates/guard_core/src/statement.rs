@@ -34,7 +34,11 @@ pub fn quote(identifier: &str) -> String {
 /// Quotes a string literal.
 pub fn literal(text: &str) -> String {
     let body = text.replace('\'', "''");
-    if body.contains('\\') { format!("E'{}'", body.replace('\\', "\\\\")) } else { format!("'{body}'") }
+    if body.contains('\\') {
+        format!("E'{}'", body.replace('\\', "\\\\"))
+    } else {
+        format!("'{body}'")
+    }
 }
 
 /// What kind of thing a DROP, RENAME, COMMENT, ... speaks of. The names are those of the server's
@@ -102,13 +106,30 @@ pub enum ObjectKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum AlterTable {
-    AddColumn { column: String },
-    DropColumn { column: String, cascade: bool, missing_ok: bool },
-    ColumnDefault { column: String, dropped: bool },
-    DropNotNull { column: String },
-    SetNotNull { column: String },
-    SetExpression { column: String },
-    DropExpression { column: String },
+    AddColumn {
+        column: String,
+    },
+    DropColumn {
+        column: String,
+        cascade: bool,
+        missing_ok: bool,
+    },
+    ColumnDefault {
+        column: String,
+        dropped: bool,
+    },
+    DropNotNull {
+        column: String,
+    },
+    SetNotNull {
+        column: String,
+    },
+    SetExpression {
+        column: String,
+    },
+    DropExpression {
+        column: String,
+    },
     SetStatistics,
     SetOptions,
     ResetOptions,
@@ -117,9 +138,17 @@ pub enum AlterTable {
     AddIndex,
     AddConstraint,
     AlterConstraint,
-    ValidateConstraint { constraint: String },
-    DropConstraint { constraint: String, cascade: bool, missing_ok: bool },
-    AlterColumnType { column: String },
+    ValidateConstraint {
+        constraint: String,
+    },
+    DropConstraint {
+        constraint: String,
+        cascade: bool,
+        missing_ok: bool,
+    },
+    AlterColumnType {
+        column: String,
+    },
     AlterColumnGenericOptions,
     ChangeOwner,
     ClusterOn,
@@ -131,10 +160,18 @@ pub enum AlterTable {
     SetTablespace,
     SetRelationOptions,
     ResetRelationOptions,
-    EnableTrigger { name: Option<String> },
-    DisableTrigger { name: Option<String> },
-    EnableRule { name: String },
-    DisableRule { name: String },
+    EnableTrigger {
+        name: Option<String>,
+    },
+    DisableTrigger {
+        name: Option<String>,
+    },
+    EnableRule {
+        name: String,
+    },
+    DisableRule {
+        name: String,
+    },
     AddInherit,
     DropInherit,
     AddOf,
@@ -146,11 +183,20 @@ pub enum AlterTable {
     NoForceRowSecurity,
     GenericOptions,
     AttachPartition,
-    DetachPartition { concurrently: bool },
+    DetachPartition {
+        concurrently: bool,
+    },
     DetachPartitionFinalize,
-    AddIdentity { column: String },
-    SetIdentity { column: String },
-    DropIdentity { column: String, missing_ok: bool },
+    AddIdentity {
+        column: String,
+    },
+    SetIdentity {
+        column: String,
+    },
+    DropIdentity {
+        column: String,
+        missing_ok: bool,
+    },
     /// Subcommands that the server makes up itself while it rewrites a table.
     Internal,
     /// A subcommand that this release does not know, with the server's number.
@@ -182,20 +228,55 @@ pub enum Body {
     /// Nothing beyond the class is needed.
     Plain,
     /// DROP of named objects. `names` are as written, for messages.
-    Drop { kind: ObjectKind, names: Vec<String>, cascade: bool, missing_ok: bool, concurrent: bool },
-    DropOwned { roles: Vec<String>, cascade: bool },
-    Truncate { relations: Vec<Name>, cascade: bool },
-    AlterTable { relation: Name, kind: ObjectKind, missing_ok: bool, commands: Vec<AlterTable> },
+    Drop {
+        kind: ObjectKind,
+        names: Vec<String>,
+        cascade: bool,
+        missing_ok: bool,
+        concurrent: bool,
+    },
+    DropOwned {
+        roles: Vec<String>,
+        cascade: bool,
+    },
+    Truncate {
+        relations: Vec<Name>,
+        cascade: bool,
+    },
+    AlterTable {
+        relation: Name,
+        kind: ObjectKind,
+        missing_ok: bool,
+        commands: Vec<AlterTable>,
+    },
     /// A statement whose subject is one relation (CREATE TABLE, CREATE INDEX ON, ...).
-    Relation { relation: Name, kind: ObjectKind },
+    Relation {
+        relation: Name,
+        kind: ObjectKind,
+    },
     /// A statement on one named object that is not a relation.
-    Object { kind: ObjectKind, name: String },
-    Rename { kind: ObjectKind, relation: Option<Name>, name: String, new_name: String },
-    AlterEventTrigger { name: String, state: EventTriggerState },
+    Object {
+        kind: ObjectKind,
+        name: String,
+    },
+    Rename {
+        kind: ObjectKind,
+        relation: Option<Name>,
+        name: String,
+        new_name: String,
+    },
+    AlterEventTrigger {
+        name: String,
+        state: EventTriggerState,
+    },
     /// ALTER DATABASE, ROLE or SYSTEM ... SET: `name` is None for RESET ALL.
-    PersistentSetting { name: Option<String> },
+    PersistentSetting {
+        name: Option<String>,
+    },
     /// DELETE, UPDATE or MERGE that can touch every row of these relations.
-    WholeTableDml { targets: Vec<(WholeTable, String)> },
+    WholeTableDml {
+        targets: Vec<(WholeTable, String)>,
+    },
 }
 
 macro_rules! classes {

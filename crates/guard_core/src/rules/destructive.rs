@@ -8,9 +8,15 @@ use crate::text;
 /// Can a statement of this form destroy anything? Only then is the catalog asked.
 pub(super) fn may_destroy(statement: &Statement) -> bool {
     match &statement.body {
-        Body::Drop { .. } | Body::DropOwned { .. } | Body::Truncate { .. } | Body::WholeTableDml { .. } => true,
+        Body::Drop { .. }
+        | Body::DropOwned { .. }
+        | Body::Truncate { .. }
+        | Body::WholeTableDml { .. } => true,
         Body::AlterTable { commands, .. } => commands.iter().any(|c| {
-            matches!(c, AlterTable::DropColumn { .. } | AlterTable::DropConstraint { cascade: true, .. })
+            matches!(
+                c,
+                AlterTable::DropColumn { .. } | AlterTable::DropConstraint { cascade: true, .. }
+            )
         }),
         _ => false,
     }
@@ -21,12 +27,15 @@ pub(super) fn findings(statement: &Statement, loss: &Loss) -> Vec<Finding> {
     match &statement.body {
         Body::Truncate { .. } => {
             let emptied = loss.noticed().filter(|o| {
-                matches!(o.kind, Kind::Table | Kind::ForeignTable) && !o.rows.is_some_and(|r| r.none())
+                matches!(o.kind, Kind::Table | Kind::ForeignTable)
+                    && !o.rows.is_some_and(|r| r.none())
             });
             found.extend(emptied.filter_map(|o| finding("truncate", o)));
         }
         Body::WholeTableDml { targets } => {
-            for (object, (what, _)) in loss.objects.iter().zip(targets).filter(|(o, _)| !o.transient) {
+            for (object, (what, _)) in
+                loss.objects.iter().zip(targets).filter(|(o, _)| !o.transient)
+            {
                 let id = match what {
                     WholeTable::Delete => "delete-without-where",
                     WholeTable::Update => "update-without-where",
@@ -63,9 +72,9 @@ fn finding(id: &str, object: &Object) -> Option<Finding> {
 }
 
 fn goes_with_its_table(column: &Object, loss: &Loss) -> bool {
-    loss.objects
-        .iter()
-        .any(|o| o.address.0 == column.address.0 && o.address.1 == column.address.1 && o.address.2 == 0)
+    loss.objects.iter().any(|o| {
+        o.address.0 == column.address.0 && o.address.1 == column.address.1 && o.address.2 == 0
+    })
 }
 
 /// DROP SCHEMA with contents, and DROP OWNED: one finding for the container.

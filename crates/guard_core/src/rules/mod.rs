@@ -169,7 +169,8 @@ impl Classified {
 
 /// Tests every rule on a statement.
 pub fn classify(statement: &Statement, facts: &dyn Facts) -> Classified {
-    let loss = if destructive::may_destroy(statement) { facts.loss(statement) } else { Loss::default() };
+    let loss =
+        if destructive::may_destroy(statement) { facts.loss(statement) } else { Loss::default() };
     if loss.refused {
         return Classified { findings: Vec::new(), loss };
     }

@@ -40,7 +40,10 @@ pub(super) fn findings(statement: &Statement, loss: &Loss, facts: &dyn Facts) ->
             _ => Vec::new(),
         },
         // Switching a trigger on, and what pg_dump writes about one, takes nothing away.
-        Body::AlterEventTrigger { state: EventTriggerState::Always | EventTriggerState::Enabled, .. } => Vec::new(),
+        Body::AlterEventTrigger {
+            state: EventTriggerState::Always | EventTriggerState::Enabled,
+            ..
+        } => Vec::new(),
         _ if harmless_to_the_guard(statement.class) => Vec::new(),
         _ => facts.guard_subject(statement).map(finding).into_iter().collect(),
     }

@@ -95,8 +95,14 @@ pub struct Refusal3 {
 }
 
 /// A statement is stopped. `token` says why a presented token did not help.
-pub fn blocked(command: &str, judged: &[Judged], token: Option<&str>, session_role: &str) -> Refusal3 {
-    let stopped: Vec<&Judged> = judged.iter().filter(|j| j.action >= Action::RequireApproval).collect();
+pub fn blocked(
+    command: &str,
+    judged: &[Judged],
+    token: Option<&str>,
+    session_role: &str,
+) -> Refusal3 {
+    let stopped: Vec<&Judged> =
+        judged.iter().filter(|j| j.action >= Action::RequireApproval).collect();
     let denied = stopped.iter().any(|j| j.action == Action::Deny);
     let mut rules: Vec<&str> = Vec::new();
     let mut objects: Vec<&str> = Vec::new();
@@ -139,7 +145,10 @@ pub fn blocked(command: &str, judged: &[Judged], token: Option<&str>, session_ro
         issue_token_hint(&rules, &objects, session_role)
     };
     Refusal3 {
-        message: format!("migration_guard stopped {command}{on}: it {verdict} ({})", rules.join(", ")),
+        message: format!(
+            "migration_guard stopped {command}{on}: it {verdict} ({})",
+            rules.join(", ")
+        ),
         detail: detail.join("\n"),
         hint,
     }
@@ -192,7 +201,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (bytes, text) in [(0, "0 bytes"), (8192, "8192 bytes"), (16384, "16 kB"), (166 << 20, "166 MB")] {
+        for (bytes, text) in
+            [(0, "0 bytes"), (8192, "8192 bytes"), (16384, "16 kB"), (166 << 20, "166 MB")]
+        {
             assert_eq!(size(bytes), text);
         }
         assert!(size(u64::MAX).ends_with(" TB"));
@@ -214,8 +225,16 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_next_statement() {
-        let r = blocked("DROP TABLE", &[judged("drop-table", "public.o'rders", Action::RequireApproval)], None, "app");
-        assert_eq!(r.message, "migration_guard stopped DROP TABLE on public.o'rders: it needs an approved token (drop-table)");
+        let r = blocked(
+            "DROP TABLE",
+            &[judged("drop-table", "public.o'rders", Action::RequireApproval)],
+            None,
+            "app",
+        );
+        assert_eq!(
+            r.message,
+            "migration_guard stopped DROP TABLE on public.o'rders: it needs an approved token (drop-table)"
+        );
         assert!(r.detail.contains("3 rows, 24 kB"));
         assert!(r.hint.contains("issue_token(rules => ARRAY['drop-table'], objects => ARRAY['public.o''rders'], for_role => 'app'"));
     }
@@ -229,8 +248,9 @@ mod tests {
 
     #[test]
     fn a_thousand_findings_stay_readable() {
-        let many: Vec<Judged> =
-            (0..1000).map(|i| judged("drop-table", &format!("public.t{i}"), Action::RequireApproval)).collect();
+        let many: Vec<Judged> = (0..1000)
+            .map(|i| judged("drop-table", &format!("public.t{i}"), Action::RequireApproval))
+            .collect();
         let r = blocked("DROP TABLE", &many, None, "app");
         assert!(r.detail.contains("And 980 more findings."));
         assert!(r.detail.len() < 4000 && r.hint.len() < 1000);
