@@ -296,9 +296,8 @@ pub fn ends_with(id: u64, query: usize) {
 
 /// An executor run is over.
 pub fn after_query(query: usize) {
-    let id = FRAMES.with_borrow(|frames| {
-        frames.iter().rfind(|f| f.query == Some(query)).map(|f| f.id)
-    });
+    let id =
+        FRAMES.with_borrow(|frames| frames.iter().rfind(|f| f.query == Some(query)).map(|f| f.id));
     if let Some(id) = id {
         after(id);
     }
