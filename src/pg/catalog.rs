@@ -6,7 +6,7 @@ use super::reader::{Node, items, text};
 use super::{server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
-use guard_core::statement::{AlterTable, Body, ObjectKind, Statement, WholeTable};
+use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement, WholeTable};
 use pgrx::pg_sys;
 use std::collections::{HashMap, VecDeque};
 
@@ -28,6 +28,9 @@ pub struct Catalog {
     /// The parse tree; None for DML, whose targets are given by OID.
     pub node: Option<Node>,
     pub targets: Vec<(WholeTable, pg_sys::Oid)>,
+    /// Are rows and bytes wanted? They cost file-system calls and page reads, so they are asked
+    /// for only when somebody will read them.
+    pub figures: bool,
 }
 
 impl Facts for Catalog {
@@ -95,14 +98,28 @@ impl Catalog {
             }
             Body::Object { kind, name } => by_name(*kind, name),
             Body::Rename { kind, relation, name, .. } => match relation {
-                Some(relation) => relation_by_name(relation),
+                Some(relation) => self.guarded_relation(relation),
                 None => by_name(*kind, name),
             },
             Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
-                relation_by_name(relation)
+                self.guarded_relation(relation)
             }
             _ => None,
         }
+    }
+
+    /// The relation, if its name can be one of the guard's at all: looking up every name that a
+    /// CREATE TABLE is about to make would cost a scan each.
+    fn guarded_relation(&self, name: &Name) -> Option<Address> {
+        let house = &self.house;
+        let possible = match &name.schema {
+            Some(schema) => schema.starts_with("migration_guard"),
+            // SAFETY: reads the session's search path.
+            None => oids(unsafe { pg_sys::fetch_search_path(false) })
+                .iter()
+                .any(|n| *n == house.namespace || *n == house.snapshots_namespace),
+        };
+        possible.then(|| relation_by_name(name)).flatten()
     }
 
     fn is_guard(&self, (class, oid, _): Address) -> bool {
@@ -200,10 +217,14 @@ impl Catalog {
                 }
             }
         }
-        let objects = relations
+        let mut objects: Vec<Object> = relations
             .into_iter()
             .filter_map(|oid| self.object((pg_sys::RelationRelationId, oid, 0), Via::Named))
             .collect();
+        // Whether there is anything to lose decides about the finding itself.
+        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && o.rows.is_none()) {
+            object.rows = with_relation(object.address.1.into(), count).filter(|r| r.none());
+        }
         Loss { objects, refused }
     }
 
@@ -341,7 +362,7 @@ impl Catalog {
             rows: None,
             bytes: 0,
         };
-        if kind.is_table() && !object.transient && !guard {
+        if self.figures && kind.is_table() && !object.transient && !guard {
             let (rows, bytes) = measure(oid, kind);
             object.bytes = bytes;
             object.rows = Some(if readable || rows.none() { rows } else { Rows::Unknown });
@@ -350,7 +371,7 @@ impl Catalog {
     }
 }
 
-fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
+fn relation_by_name(name: &Name) -> Option<Address> {
     let schema = match &name.schema {
         Some(schema) => Some(std::ffi::CString::new(schema.as_str()).ok()?),
         None => None,
@@ -372,16 +393,47 @@ fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
     (oid != pg_sys::InvalidOid).then_some((pg_sys::RelationRelationId, oid, 0))
 }
 
+/// The server's words for a kind, as in `materialized view`.
+fn words(kind: ObjectKind) -> String {
+    let mut words = String::new();
+    for c in format!("{kind:?}").chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+/// `schema.name`, each quoted where the server would quote it.
+fn qualified(schema: &str, name: &str) -> Option<String> {
+    let schema = std::ffi::CString::new(schema).ok()?;
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: both are NUL-terminated; the result is palloc'd.
+    Some(text(unsafe { pg_sys::quote_qualified_identifier(schema.as_ptr(), name.as_ptr()) }))
+}
+
 /// Type and identity of the relation that a statement was about, once it ran.
 pub fn subject(statement: &Statement) -> Option<(String, String)> {
     match &statement.body {
-        Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
+        Body::AlterTable { relation, kind, .. } | Body::Relation { relation, kind } => {
+            if let Some(schema) = &relation.schema {
+                let on_table = !matches!(
+                    kind,
+                    ObjectKind::View
+                        | ObjectKind::MaterializedView
+                        | ObjectKind::Sequence
+                        | ObjectKind::ForeignTable
+                        | ObjectKind::Type
+                ) || (*kind == ObjectKind::Index
+                    && statement.class == Class::IndexStmt);
+                let type_name = if on_table { "table".into() } else { words(*kind) };
+                return Some((type_name, qualified(schema, &relation.name)?));
+            }
             let address = relation_by_name(relation)?;
             Some((type_name(kind_of(address), address), identity(address)?))
         }
-        Body::Object { kind, name } if !name.is_empty() => {
-            Some((format!("{kind:?}").to_lowercase(), name.clone()))
-        }
+        Body::Object { kind, name } if !name.is_empty() => Some((words(*kind), name.clone())),
         _ => None,
     }
 }

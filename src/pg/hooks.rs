@@ -138,7 +138,7 @@ unsafe extern "C-unwind" fn before_utility(
             // SAFETY: as above.
             let source = unsafe { CStr::from_ptr(query) }.to_string_lossy();
             let statement = reader::statement(node, reader::slice(&source, location, len));
-            let facts = Catalog { house, node: Some(node), targets: Vec::new() };
+            let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
             guard::before(Captured { statement, facts, by_trigger: false })
         }
     } else {
@@ -208,7 +208,7 @@ unsafe extern "C-unwind" fn before_dml(query: *mut pg_sys::QueryDesc) {
     let Some(house) = armed::house() else { return };
     // SAFETY: the server passes a valid query descriptor, alive for the whole call.
     let Some((statement, targets)) = (unsafe { dml::capture(query) }) else { return };
-    let facts = Catalog { house, node: None, targets };
+    let facts = Catalog { house, node: None, targets, figures: false };
     if let Some(frame) = guard::before(Captured { statement, facts, by_trigger: false }) {
         guard::ends_with(frame, query as usize);
     }
