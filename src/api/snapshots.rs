@@ -1,15 +1,13 @@
 //! snapshot_table, restore_table and their kin.
 
-use crate::error::{GuardError, Result};
+use crate::error::GuardError;
 use crate::snapshot;
 use guard_core::text::snapshot as text;
 use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-type Report<T> = std::result::Result<T, ErrorReport>;
-
-fn given<T>(value: Option<T>, argument: &str) -> Result<T> {
+fn given<T>(value: Option<T>, argument: &str) -> Result<T, GuardError> {
     value.ok_or_else(|| {
         GuardError::new(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
@@ -18,7 +16,7 @@ fn given<T>(value: Option<T>, argument: &str) -> Result<T> {
     })
 }
 
-fn not_empty(value: Option<String>, argument: &str) -> Result<Option<String>> {
+fn not_empty(value: Option<String>, argument: &str) -> Result<Option<String>, GuardError> {
     match value {
         Some(value) if value.trim().is_empty() => {
             Err(GuardError::argument(text::must_not_be_empty(argument)))
@@ -31,7 +29,7 @@ fn not_empty(value: Option<String>, argument: &str) -> Result<Option<String>> {
 CREATE FUNCTION @extschema@.snapshot_table(target regclass, label text DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
 "#)]
-fn snapshot_table(target: Option<pg_sys::Oid>, label: Option<String>) -> Report<i64> {
+fn snapshot_table(target: Option<pg_sys::Oid>, label: Option<String>) -> Result<i64, ErrorReport> {
     let target = given(target, "target")?;
     let label = not_empty(label, "label")?;
     let (retention, max_bytes) = snapshot::limits()?;
@@ -44,11 +42,12 @@ fn restore_table(
     snapshot_id: Option<i64>,
     new_name: default!(Option<String>, "NULL"),
     force: default!(Option<bool>, "false"),
-) -> Report<
+) -> Result<
     TableIterator<
         'static,
         (name!(object, String), name!(action, String), name!(detail, Option<String>)),
     >,
+    ErrorReport,
 > {
     let id = given(snapshot_id, "snapshot_id")?;
     let force = given(force, "force")?;
@@ -63,11 +62,12 @@ fn restore_table(
 #[allow(clippy::type_complexity)]
 fn compare_snapshot(
     snapshot_id: Option<i64>,
-) -> Report<
+) -> Result<
     TableIterator<
         'static,
         (name!(only_in_snapshot, i64), name!(only_in_table, i64), name!(changed, Option<i64>)),
     >,
+    ErrorReport,
 > {
     let difference = snapshot::compare(given(snapshot_id, "snapshot_id")?)?;
     let row = (difference.only_in_snapshot, difference.only_in_table, difference.changed);
@@ -75,16 +75,16 @@ fn compare_snapshot(
 }
 
 #[pg_extern(volatile, parallel_unsafe)]
-fn pin_snapshot(snapshot_id: Option<i64>) -> Report<()> {
+fn pin_snapshot(snapshot_id: Option<i64>) -> Result<(), ErrorReport> {
     Ok(snapshot::pin_snapshot(given(snapshot_id, "snapshot_id")?)?)
 }
 
 #[pg_extern(volatile, parallel_unsafe)]
-fn drop_snapshot(snapshot_id: Option<i64>) -> Report<()> {
+fn drop_snapshot(snapshot_id: Option<i64>) -> Result<(), ErrorReport> {
     Ok(snapshot::drop_snapshot(given(snapshot_id, "snapshot_id")?)?)
 }
 
 #[pg_extern(volatile, parallel_unsafe)]
-fn purge_snapshots(older_than: default!(Option<Interval>, "NULL")) -> Report<i64> {
+fn purge_snapshots(older_than: default!(Option<Interval>, "NULL")) -> Result<i64, ErrorReport> {
     Ok(snapshot::purge(older_than)?)
 }
