@@ -321,6 +321,17 @@ WITH t AS (
                NULL, format(' IS %L', d.description))
       FROM con c JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid
     UNION ALL
+    SELECT 95, 2000, 'incoming-comment',
+           format('constraint %I on table %I.%I', c.conname, n.nspname, o.relname), 'role',
+           pg_get_userbyid(o.relowner),
+           (SELECT coalesce(jsonb_agg(a.attname), '[]') FROM att a WHERE a.attnum = ANY (c.confkey)),
+           jsonb_build_array(format('COMMENT ON CONSTRAINT %I ON %I.%I IS %L', c.conname, n.nspname,
+                                    o.relname, d.description))
+      FROM t JOIN pg_constraint c ON c.confrelid = t.oid AND c.contype = 'f'
+      JOIN pg_class o ON o.oid = c.conrelid JOIN pg_namespace n ON n.oid = o.relnamespace
+      JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid
+     WHERE c.conrelid <> t.oid AND c.conparentid = 0
+    UNION ALL
     SELECT 95, 2001, 'object-comment', m.object, 'owner', NULL, m.cols,
            jsonb_build_array(format('COMMENT ON %s IS %L', m.what, d.description))
       FROM (SELECT 'pg_class'::regclass AS class, i.indexrelid AS oid, 'index ' || i.fq AS object,

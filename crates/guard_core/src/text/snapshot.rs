@@ -324,7 +324,7 @@ pub fn sequence_is_gone() -> String {
 pub fn step_object(kind: &str, object: &str) -> String {
     match kind {
         "grant" => format!("grants on {object}"),
-        "comment" | "object-comment" => format!("comment on {object}"),
+        "comment" | "object-comment" | "incoming-comment" => format!("comment on {object}"),
         "security-label" => format!("security label of {object}"),
         "replica-identity" => format!("replica identity of {object}"),
         "row-security" => format!("row security of {object}"),
@@ -341,8 +341,8 @@ pub fn step_action(kind: &str) -> &'static str {
         "grant" => "granted",
         "attach" => "attached",
         "publication" => "added",
-        "comment" | "object-comment" | "security-label" | "replica-identity" | "row-security"
-        | "column" | "not-null" | "default" => "set",
+        "comment" | "object-comment" | "incoming-comment" | "security-label"
+        | "replica-identity" | "row-security" | "column" | "not-null" | "default" => "set",
         _ => "created",
     }
 }
