@@ -88,3 +88,30 @@ fn drop_snapshot(snapshot_id: Option<i64>) -> Result<(), ErrorReport> {
 fn purge_snapshots(older_than: default!(Option<Interval>, "NULL")) -> Result<i64, ErrorReport> {
     Ok(snapshot::purge(older_than)?)
 }
+
+/// What the orchestrator does before a statement, callable from SQL in test builds only.
+#[cfg(feature = "pg_test")]
+#[pg_extern(sql = r#"
+CREATE FUNCTION @extschema@.keep_for_test(target regclass, cause text, columns text[] DEFAULT NULL,
+    retention text DEFAULT NULL, max_bytes bigint DEFAULT NULL) RETURNS text
+LANGUAGE c VOLATILE AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
+"#)]
+fn keep_for_test(
+    target: pg_sys::Oid,
+    cause: &str,
+    columns: Option<Vec<String>>,
+    retention: Option<String>,
+    max_bytes: Option<i64>,
+) -> Result<String, ErrorReport> {
+    let kept = snapshot::keep_tree(&snapshot::KeepRequest {
+        relation: target,
+        cause: snapshot::Cause::parse(cause),
+        columns,
+        label: None,
+        migration_id: None,
+        statement_id: None,
+        retention,
+        max_bytes,
+    })?;
+    Ok(format!("snapshot {} with {} rows", kept.id, kept.rows))
+}

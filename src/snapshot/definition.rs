@@ -201,6 +201,23 @@ impl Step {
             .collect()
     }
 
+    /// What a user calls the step's object when it belongs to the copy `shown` of table `original`.
+    pub fn object_in_copy(
+        &self,
+        original: &str,
+        shown: &str,
+        derive: &dyn Fn(&str) -> String,
+    ) -> String {
+        let own = self.sql.iter().find_map(|piece| match piece {
+            Piece::Own { own } => Some(derive(own)),
+            _ => None,
+        });
+        match (own, self.object.split_once(' ')) {
+            (Some(name), Some((noun, _))) => format!("{noun} {name}"),
+            _ => self.object.replacen(original, shown, 1),
+        }
+    }
+
     pub fn concerns(&self, columns: &[String]) -> bool {
         self.columns.iter().any(|c| columns.contains(c))
     }

@@ -45,6 +45,8 @@ struct Site<'a> {
     snapshot: &'a Snapshot,
     /// quoted and qualified, where the table comes to stand
     target: String,
+    /// the same, as a user writes it; known once the table is made
+    shown: String,
     owner: pg_sys::Oid,
     /// what was done so far; steps that continue an object already listed add no row
     seen: HashSet<String>,
@@ -53,7 +55,8 @@ struct Site<'a> {
 impl<'a> Site<'a> {
     fn new(snapshot: &'a Snapshot, target: String) -> Self {
         let owner = snapshot.owner.unwrap_or_else(current_user);
-        Self { snapshot, target, owner, seen: HashSet::new() }
+        let shown = snapshot.table_name.clone();
+        Self { snapshot, target, shown, owner, seen: HashSet::new() }
     }
 }
 
@@ -263,6 +266,7 @@ fn copy_as(snapshot: &Snapshot, new_name: &str, report: &mut Vec<RestoreRow>) ->
     }
     let grant = SchemaGrant::give(&schema, site.owner, definition.user_code, true)?;
     make_table(&site, report)?;
+    site.shown = display(&site.target)?;
     // what is derived once must be the same the second time (a constraint and its comment)
     let derived: RefCell<Vec<(String, String)>> = RefCell::new(Vec::new());
     let derive = |old: &str| -> String {
@@ -382,7 +386,11 @@ fn run_steps(
             continue;
         }
         let statement = step.statement(&site.target, derive);
-        if run_step(step, &statement, site.owner, &mut site.seen, report)?.is_err() {
+        let mut named = step.clone();
+        if let Some(derive) = derive {
+            named.object = step.object_in_copy(&site.snapshot.table_name, &site.shown, derive);
+        }
+        if run_step(&named, &statement, site.owner, &mut site.seen, report)?.is_err() {
             broken.insert(&step.object);
         }
     }
