@@ -1,4 +1,5 @@
 //! snapshot_table, restore_table and their kin.
+#![allow(clippy::result_large_err)] // ErrorReport is pgrx's, and pg_extern wants it as it is
 
 use crate::error::GuardError;
 use crate::snapshot;

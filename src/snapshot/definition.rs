@@ -155,6 +155,11 @@ pub fn parse(document: &str) -> Result<Definition> {
 }
 
 impl Definition {
+    /// The qualified name as a person writes it.
+    pub fn shown(&self) -> String {
+        format!("{}.{}", text::shown(&self.schema), text::shown(&self.name))
+    }
+
     /// The quoted and qualified name.
     pub fn identity(&self) -> String {
         super::db::qualified(&self.schema, &self.name)
@@ -216,6 +221,17 @@ impl Step {
             (Some(name), Some((noun, _))) => format!("{noun} {name}"),
             _ => self.object.replacen(original, shown, 1),
         }
+    }
+
+    /// An index of a partitioned table, made on its partitions too.
+    pub fn on_all_partitions(&self) -> Self {
+        let mut step = self.clone();
+        for piece in &mut step.sql {
+            if matches!(piece, Piece::Text(text) if text == " ON ONLY ") {
+                *piece = Piece::Text(" ON ".to_string());
+            }
+        }
+        step
     }
 
     pub fn concerns(&self, columns: &[String]) -> bool {

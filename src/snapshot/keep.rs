@@ -211,7 +211,7 @@ fn columns_to_keep<'a>(
     if let Some(unknown) = lost.iter().find(|l| !definition.columns.iter().any(|c| &c.name == *l)) {
         return Err(GuardError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            text::no_such_column(&definition.identity(), unknown),
+            text::no_such_column(&definition.shown(), unknown),
         ));
     }
     match &definition.key {
@@ -233,7 +233,7 @@ fn check_size(request: &KeepRequest, definition: &Definition) -> Result<()> {
     }
     Err(GuardError::new(
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        text::too_large(&definition.identity()),
+        text::too_large(&definition.shown()),
     )
     .detail(text::too_large_detail(bytes, limit))
     .hint(text::too_large_hint()))
@@ -259,7 +259,7 @@ fn copy(
     db::run(&format!("CREATE TABLE {target} ({})", list.join(", ")), &[])?;
     take_grants_away(&target)?;
     db::run(&format!("GRANT SELECT ON TABLE {target} TO {}", quoted(&definition.owner)), &[])?;
-    let comment = literal(&text::storage_comment(&definition.identity()));
+    let comment = literal(&text::storage_comment(&definition.shown()));
     db::run(&format!("COMMENT ON TABLE {target} IS {comment}"), &[])?;
     let oid: pg_sys::Oid = db::one("SELECT $1::regclass::oid", &[target.into()])?
         .ok_or_else(|| GuardError::state(text::registry_is_broken()))?;

@@ -16,7 +16,6 @@ pub struct Snapshot {
     pub cause: Cause,
     /// the table as it is now: the same OID, or by name where the OID means nothing
     pub present: Option<pg_sys::Oid>,
-    pub relation: pg_sys::Oid,
     pub part_of: Option<i64>,
     pub table_name: String,
     pub owner_name: String,
@@ -162,7 +161,6 @@ pub fn load(id: i64) -> Result<Snapshot> {
         id,
         cause: Cause::parse(&row.cause),
         present,
-        relation: pg_sys::Oid::from_u32(row.relation),
         part_of: row.part_of,
         table_name: row.table_name,
         owner_name: row.owner,

@@ -342,9 +342,9 @@ fn make_table(site: &Site, report: &mut Vec<RestoreRow>) -> Result<bool> {
     if !original && definition.persistence == "u" {
         create = create.replacen("CREATE UNLOGGED ", "CREATE ", 1);
     }
-    // A generated column's expression is folded while the table is created, and a parent must be the
-    // owner's to inherit from: then the owner creates it. Otherwise nothing is evaluated.
-    if definition.has_generated() || parents {
+    // A generated column's expression is folded while the table is created: then the owner creates it.
+    // Otherwise nothing is evaluated, and the table is given to the owner.
+    if definition.has_generated() {
         with_rights(site.owner, RunAs::Owner, None, || db::run(&create, &[]))?;
     } else {
         let owner = quoted(&role_name(site.owner));

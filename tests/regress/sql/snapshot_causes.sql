@@ -106,7 +106,8 @@ SELECT c.last() - 2 AS tree \gset
 ALTER TABLE c.p DROP COLUMN v;
 SELECT object, action, detail FROM migration_guard.restore_table(:tree);
 SELECT tableoid::regclass, * FROM c.p ORDER BY id;
-SELECT indexrelid::regclass FROM pg_index WHERE indrelid IN ('c.p'::regclass, 'c.p1'::regclass) ORDER BY 1;
+SELECT indexrelid::regclass, inhparent::regclass, indisvalid FROM pg_index LEFT JOIN pg_inherits ON inhrelid = indexrelid
+ WHERE indrelid IN ('c.p'::regclass, 'c.p1'::regclass) ORDER BY indexrelid::regclass::text;
 
 \echo == truncate of a partitioned table
 SELECT c.keep('c.p', 'truncate');

@@ -132,10 +132,14 @@ pub fn restore_as_copy_hint(id: i64, name: &str) -> String {
 /// `orders` becomes `orders_restored`, quoted as SQL where it must be.
 fn new_name_argument(name: &str) -> String {
     let name = join_name(name, "_restored", 63);
+    shown(&name).replace('\'', "''")
+}
+
+/// A name as a person writes it: quoted only where it must be.
+pub fn shown(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
-    let name = if plain { name } else { format!("\"{}\"", name.replace('"', "\"\"")) };
-    name.replace('\'', "''")
+    if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// Puts two parts of a name together within `limit` bytes, shortening the first.
