@@ -139,14 +139,15 @@ fn keep_part(request: &KeepRequest, part_of: Option<i64>) -> Result<Kept> {
         };
         db::run(
             "INSERT INTO migration_guard.snapshot (id, kind, cause, relation, database, part_of,
-                    schema_name, relation_name, table_name, owner, label, taken_by, session_role,
+                    schema_name, relation_name, table_name, owner, owner_oid, label, taken_by, session_role,
                     migration_id, statement_id, row_count, bytes, expires_at, storage_name,
                     definition, columns)
              OVERRIDING SYSTEM VALUE
              SELECT $1, $2, $3, $4,
                     (SELECT system_identifier FROM pg_control_system()) || '/'
                     || (SELECT oid FROM pg_database WHERE datname = current_database()),
-                    $5, $6, $7, format('%I.%I', $6, $7), $8, $9, $10, $11, $12, $13, $14, $15,
+                    $5, $6, $7, format('%I.%I', $6, $7), $8,
+                    (SELECT relowner FROM pg_class WHERE oid = $4), $9, $10, $11, $12, $13, $14, $15,
                     now() + $16::interval, $17, $18::jsonb, $19::jsonb",
             &[
                 id.into(),

@@ -127,8 +127,8 @@ pub fn run_step(
 struct SchemaGrant(Option<String>);
 
 impl SchemaGrant {
-    /// With `only_own_code` the caller is no administrator: then nothing may be granted while an
-    /// expression of a user could run and use it.
+    /// Unless the caller is an administrator, nothing is granted while an expression of a user could run
+    /// and use it (`user_code`), or for a table that was never there (`always_ask`).
     fn give(schema: &str, owner: pg_sys::Oid, user_code: bool, always_ask: bool) -> Result<Self> {
         let missing = as_guard(|| {
             db::one::<String>(

@@ -54,9 +54,9 @@ for format in plain custom; do
     same "$format: the owner reads the kept rows" "100" \
         "$(sql "$b" 'SET ROLE dump_owner; SELECT count(*) FROM migration_guard_snapshots.snapshot_1')"
     same "$format: the dropped table comes back" "100 ok" \
-        "$(sql "$b" "SET ROLE dump_owner; SELECT 1 FROM migration_guard.restore_table(1) LIMIT 0; SELECT count(*) || ' ' || max(m) FROM d.gone")"
+        "$(sql "$b" "SET ROLE dump_owner; SELECT count(*) FROM migration_guard.restore_table(1); SELECT count(*) || ' ' || max(m) FROM d.gone" | tail -1)"
     same "$format: the table that is there gets its rows back" "one,two" \
-        "$(sql "$b" "SET ROLE dump_owner; SELECT 1 FROM migration_guard.restore_table(2) LIMIT 0; SELECT string_agg(v, ',' ORDER BY id) FROM d.there")"
+        "$(sql "$b" "SET ROLE dump_owner; SELECT count(*) FROM migration_guard.restore_table(2); SELECT string_agg(v, ',' ORDER BY id) FROM d.there" | tail -1)"
     same "$format: numbers go on" "3" "$(sql "$b" "SELECT migration_guard.snapshot_table('d.there')")"
 done
 echo "$passed passed, $failed failed"

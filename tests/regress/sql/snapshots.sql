@@ -121,6 +121,20 @@ SELECT count(*) > 0 AS restored FROM migration_guard.restore_table(:bag, force =
 SELECT migration_guard.pin_snapshot(:bag);
 SELECT migration_guard.drop_snapshot(:bag);
 
+\echo == a renamed owner keeps its rights, a new role of the old name gets none
+RESET ROLE;
+ALTER ROLE snap_owner RENAME TO snap_renamed;
+CREATE ROLE snap_owner;
+SET ROLE snap_owner;
+SELECT count(*) AS seen FROM migration_guard.snapshots;
+DO $$ BEGIN PERFORM migration_guard.restore_table(pg_temp.last());
+EXCEPTION WHEN insufficient_privilege THEN RAISE WARNING '%', regexp_replace(sqlerrm, '\d+', 'N'); END $$;
+SET ROLE snap_renamed;
+SELECT count(*) > 0 AS seen FROM migration_guard.snapshots;
+RESET ROLE;
+DROP ROLE snap_owner;
+ALTER ROLE snap_renamed RENAME TO snap_owner;
+
 \echo == snapshots are readable by the owner alone
 SELECT c.relname LIKE 'snapshot\_%' AS named, pg_get_userbyid(c.relowner) = 'snap_owner' AS owned,
        has_table_privilege('snap_owner', c.oid, 'SELECT') AS owner_reads,
