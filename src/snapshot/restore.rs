@@ -113,11 +113,12 @@ pub fn run_step(
         }
         Err(failure) => {
             // the row of an earlier step of the same object would claim too much
-            if seen.contains(&object) {
+            let action = text::failed_action(&step.kind);
+            if action == "failed" && seen.contains(&object) {
                 report.retain(|row| row.object != object || row.action == "failed");
             }
             seen.insert(object.clone());
-            report.push(RestoreRow::new(object, "failed", Some(failure.message.clone())));
+            report.push(RestoreRow::new(object, action, Some(failure.message.clone())));
             Ok(Err(failure))
         }
     }
@@ -207,9 +208,13 @@ fn recreate(snapshot: &Snapshot, report: &mut Vec<RestoreRow>) -> Result<()> {
     fill(&site, report)?;
     sequence_values(snapshot, None, report)?;
     reset_grants(&site)?;
+    // what makes relations in the schema comes first: foreign keys and all that follows read other
+    // tables, whose expressions must not find the owner with more rights than usual
+    let makes = |s: &Step| s.phase < 80 || s.kind == "statistics";
     let wanted = |s: &Step| s.phase >= 60 && (s.kind != "inherited-constraint" || !inherits);
-    run_steps(&mut site, report, wanted, None)?;
+    run_steps(&mut site, report, |s| wanted(s) && makes(s), None)?;
     grant.take_back()?;
+    run_steps(&mut site, report, |s| wanted(s) && !makes(s), None)?;
     attach_partitions(&site, report)?;
     analyze(&site);
     let oid = as_guard(|| {

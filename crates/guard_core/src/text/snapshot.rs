@@ -339,6 +339,14 @@ pub fn step_object(kind: &str, object: &str) -> String {
     }
 }
 
+/// What a step that failed left behind.
+pub fn failed_action(kind: &str) -> &'static str {
+    match kind {
+        "validate-foreign-key" => "not validated",
+        _ => "failed",
+    }
+}
+
 /// What a step did.
 pub fn step_action(kind: &str) -> &'static str {
     match kind {
