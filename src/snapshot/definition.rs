@@ -120,6 +120,10 @@ pub enum Piece {
     Original {
         original: String,
     },
+    /// the owner of the table, by its present name
+    Owner {
+        owner: String,
+    },
     /// the name of the table
     Target(()),
 }
@@ -191,8 +195,13 @@ impl Definition {
 }
 
 impl Step {
-    /// The statement for `target`; `own` derives names, None keeps the original ones.
-    pub fn statement(&self, target: &str, own: Option<&dyn Fn(&str) -> String>) -> String {
+    /// The statement for `target`, a table of `owner`; `own` derives names, None keeps the original ones.
+    pub fn statement(
+        &self,
+        target: &str,
+        owner: &str,
+        own: Option<&dyn Fn(&str) -> String>,
+    ) -> String {
         self.sql
             .iter()
             .map(|piece| match (piece, own) {
@@ -201,6 +210,7 @@ impl Step {
                 (Piece::Own { own: name }, Some(derive)) => super::db::quoted(&derive(name)),
                 (Piece::Original { original }, None) => original.clone(),
                 (Piece::Original { .. }, Some(_)) => String::new(),
+                (Piece::Owner { .. }, _) => super::db::quoted(owner),
                 (Piece::Target(()), _) => target.to_string(),
             })
             .collect()

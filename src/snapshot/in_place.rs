@@ -501,13 +501,14 @@ fn columns(
         lost.push(column);
     }
     let names: Vec<String> = lost.iter().map(|c| c.name.clone()).collect();
+    let owner = role_name(present.owner);
     let quiet = Quiet::begin(present)?;
     let mut seen = HashSet::new();
     let concerned: Vec<_> = definition.steps.iter().filter(|s| s.concerns(&names)).collect();
     for step in concerned.iter().filter(|s| s.phase < 30) {
         restore::run_step(
             step,
-            &step.statement(&present.name, None),
+            &step.statement(&present.name, &owner, None),
             present.owner,
             &mut seen,
             report,
@@ -550,7 +551,7 @@ fn columns(
     for step in concerned.iter().filter(|s| s.phase >= 30 && s.kind != "not-null") {
         let at = report_after.len();
         let step = if present.partitioned { &step.on_all_partitions() } else { *step };
-        let statement = step.statement(&present.name, None);
+        let statement = step.statement(&present.name, &owner, None);
         let outcome =
             restore::run_step(step, &statement, present.owner, &mut seen, &mut report_after)?;
         // what the drop left alone (or a sibling column brought back) is there already

@@ -299,8 +299,10 @@ fn copy_as(snapshot: &Snapshot, new_name: &str, report: &mut Vec<RestoreRow>) ->
 fn free_name(schema: &str, table: &str, new_table: &str, old: &str) -> String {
     let rest = old.strip_prefix(table).map(str::to_string).unwrap_or_else(|| format!("_{old}"));
     for n in 0..1000 {
-        let suffix = if n == 0 { rest.clone() } else { format!("{rest}{n}") };
-        let candidate = text::join_name(new_table, &suffix, 63);
+        let candidate = match n {
+            0 => text::join_name(new_table, &rest, 63),
+            n => format!("{}{n}", text::join_name(new_table, &rest, 60)),
+        };
         if matches!(relation_named(schema, &candidate), Ok(None)) {
             return candidate;
         }
@@ -390,7 +392,7 @@ fn run_steps(
         if step.kind == "validate-foreign-key" && broken.contains(step.object.as_str()) {
             continue;
         }
-        let statement = step.statement(&site.target, derive);
+        let statement = step.statement(&site.target, &role_name(site.owner), derive);
         let mut named = step.clone();
         if let Some(derive) = derive {
             named.object = step.object_in_copy(&site.snapshot.table_name, &site.shown, derive);
@@ -492,7 +494,7 @@ fn attach_partitions(site: &Site, report: &mut Vec<RestoreRow>) -> Result<()> {
         let target = part.definition.identity();
         let prefix = format!("ALTER TABLE ONLY {}", site.snapshot.table_name);
         for step in part.definition.steps.iter().filter(|s| s.kind == "attach") {
-            let statement = step.statement(&target, None);
+            let statement = step.statement(&target, &role_name(site.owner), None);
             if free == Some(true) && statement.starts_with(&prefix) {
                 let mut seen = HashSet::new();
                 run_step(step, &statement, site.owner, &mut seen, report)?.ok();
