@@ -43,6 +43,8 @@ struct Frame {
     rewrote: bool,
     /// Type and identity, when the end of the statement tells them.
     object: Option<(String, String)>,
+    /// The executor run that ends it, for DML.
+    query: Option<usize>,
 }
 
 thread_local! {
@@ -84,6 +86,7 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
         snapshot_id: None,
         rewrote: false,
         object: None,
+        query: None,
         statement,
     };
     if !classified.findings.is_empty() {
@@ -280,6 +283,24 @@ pub fn after(id: u64) {
         snapshot_id: frame.snapshot_id,
         approval_id: frame.approval_id,
     });
+}
+
+/// The statement lasts as long as this executor run.
+pub fn ends_with(id: u64, query: usize) {
+    FRAMES.with_borrow_mut(|frames| {
+        if let Some(frame) = frames.iter_mut().rfind(|f| f.id == id) {
+            frame.query = Some(query);
+        }
+    });
+}
+
+/// An executor run is over.
+pub fn after_query(query: usize) {
+    let id =
+        FRAMES.with_borrow(|frames| frames.iter().rfind(|f| f.query == Some(query)).map(|f| f.id));
+    if let Some(id) = id {
+        after(id);
+    }
 }
 
 /// What pg_restore and `enable()` do to the guard's own event triggers is no change of a schema.

@@ -210,8 +210,13 @@ unsafe extern "C-unwind" fn before_dml(query: *mut pg_sys::QueryDesc) {
     let Some((statement, targets)) = (unsafe { dml::capture(query) }) else { return };
     let facts = Catalog { house, node: None, targets };
     if let Some(frame) = guard::before(Captured { statement, facts, by_trigger: false }) {
-        guard::after(frame);
+        guard::ends_with(frame, query as usize);
     }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn after_dml(query: *mut pg_sys::QueryDesc) {
+    guard::after_query(query as usize);
 }
 
 #[cfg(not(feature = "pg18"))]
@@ -258,6 +263,7 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
             None => raw_executor_finish(query),
         }
         nesting::leave(level);
+        after_dml(query);
     }
 }
 

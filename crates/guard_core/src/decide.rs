@@ -78,6 +78,7 @@ mod tests {
             message: String::new(),
             detail: None,
             bytes: 0,
+            visible: true,
         }
     }
 

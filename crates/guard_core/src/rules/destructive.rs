@@ -65,9 +65,10 @@ fn finding(id: &str, object: &Object) -> Option<Finding> {
         rule,
         object: object.identity.clone(),
         table: object.table.clone(),
-        message: text::lost(rule.id, &object.identity),
+        message: text::lost(rule.id, &text::name(object)),
         detail: Some(text::object_lost(object)),
         bytes: object.bytes,
+        visible: object.visible,
     })
 }
 
@@ -93,6 +94,7 @@ fn containers(statement: &Statement, loss: &Loss) -> Vec<Finding> {
                     bytes: contents.iter().map(|o| o.bytes).sum(),
                     object: o.identity.clone(),
                     table: None,
+                    visible: true,
                     rule,
                 })
             })
@@ -107,6 +109,7 @@ fn containers(statement: &Statement, loss: &Loss) -> Vec<Finding> {
                     message: text::lost(rule.id, &roles.join(", ")),
                     detail: Some(text::list(&all)),
                     bytes: all.iter().map(|o| o.bytes).sum(),
+                    visible: true,
                 }
             })
             .into_iter()
@@ -134,6 +137,7 @@ fn cascade(statement: &Statement, loss: &Loss) -> Option<Finding> {
         detail: Some(text::list(&more)),
         bytes: more.iter().map(|o| o.bytes).sum(),
         table: named.and_then(|n| n.table.clone()),
+        visible: true,
         object,
     })
 }
