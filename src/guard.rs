@@ -411,7 +411,7 @@ pub fn dropped(objects: &[Dropped]) -> Result<()> {
         return Ok(());
     }
     let unforeseen = FRAMES.with_borrow(|frames| {
-        let Some(frame) = frames.last() else { return None };
+        let frame = frames.last()?;
         let foreseen = |address: (u32, u32, i32)| {
             frame.loss.objects.iter().any(|o| {
                 o.address == address

@@ -191,11 +191,8 @@ impl Catalog {
                 if oid == pg_sys::InvalidOid {
                     continue;
                 }
-                let rights = pg_sys::pg_class_aclcheck(
-                    oid,
-                    session::current_user(),
-                    pg_sys::ACL_TRUNCATE.into(),
-                );
+                let rights =
+                    pg_sys::pg_class_aclcheck(oid, session::current_user(), version::ACL_TRUNCATE);
                 refused |= rights != pg_sys::AclResult::ACLCHECK_OK;
                 let all = if (*range_var).inh { with_descendants(oid) } else { vec![oid] };
                 all.into_iter().for_each(|o| push_new(&mut relations, o));
@@ -547,7 +544,7 @@ fn may_select(relation: pg_sys::Oid) -> bool {
     let user = session::current_user();
     // SAFETY: reads the relation's rights; row security is asked without raising.
     unsafe {
-        pg_sys::pg_class_aclcheck(relation, user, pg_sys::ACL_SELECT.into())
+        pg_sys::pg_class_aclcheck(relation, user, version::ACL_SELECT)
             == pg_sys::AclResult::ACLCHECK_OK
     }
 }
