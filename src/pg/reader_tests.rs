@@ -194,11 +194,16 @@ mod tests {
                 AlterTable::DropColumn { column: "B".into(), cascade: false, missing_ok: true },
                 AlterTable::AddColumn { column: "c".into() },
                 AlterTable::DropNotNull { column: "d".into() },
-                AlterTable::DetachPartition { concurrently: true },
                 AlterTable::DisableTrigger { name: None },
                 AlterTable::SetUnlogged,
             ]
         );
+        let Body::AlterTable { commands, .. } =
+            read("ALTER TABLE t DETACH PARTITION p CONCURRENTLY").body
+        else {
+            panic!("not an ALTER TABLE");
+        };
+        assert_eq!(commands, vec![AlterTable::DetachPartition { concurrently: true }]);
     }
 
     #[pg_test]
