@@ -377,7 +377,10 @@ impl Catalog {
             name: column_name(oid, sub).unwrap_or_default(),
             table,
             via,
-            transient: relation.is_some_and(|r| is_transient(r, sub)),
+            transient: match relation {
+                Some(relation) => is_transient(relation, sub),
+                None => xact::is_new(class, oid, sub),
+            },
             guard,
             visible: readable,
             rows: None,
@@ -594,6 +597,19 @@ enum Key {
     Oid(pg_sys::Oid),
     Int(i32),
     Name(pg_sys::NameData),
+}
+
+/// Does a statement that runs now see this function? Not before the one that makes it is over.
+pub fn function_is_visible(function: pg_sys::Oid) -> bool {
+    let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+    // SAFETY: a syscache lookup; the tuple is released at once.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(cache, function.into());
+        if !tuple.is_null() {
+            pg_sys::ReleaseSysCache(tuple);
+        }
+        !tuple.is_null()
+    }
 }
 
 /// The schemas in which there is a function of this name.
@@ -829,7 +845,8 @@ fn is_transient(relation: pg_sys::Oid, column: i32) -> bool {
     // SAFETY: the relation is open; the relation cache keeps the creating subtransaction for as
     // long as the transaction lasts. (xmin would not do: an ALTER changes it.)
     let created = with_relation(relation, |rel| unsafe { (*rel).rd_createSubid != 0 });
-    created.unwrap_or(false) || (column != 0 && xact::column_is_new(relation, column))
+    created.unwrap_or(false)
+        || (column != 0 && xact::is_new(pg_sys::RelationRelationId, relation, column))
 }
 
 /// Rows (counted in the first pages, estimated beyond) and bytes with toast and indexes.
