@@ -16,6 +16,9 @@ const PG_DEPEND_DEPENDER: pg_sys::Oid = pg_sys::Oid::from_u32(2673);
 const PG_DEPEND_REFERENCE: pg_sys::Oid = pg_sys::Oid::from_u32(2674);
 const PG_SHDEPEND: pg_sys::Oid = pg_sys::Oid::from_u32(1214);
 const PG_SHDEPEND_REFERENCE: pg_sys::Oid = pg_sys::Oid::from_u32(1233);
+/// The index on the name, and the name's column, of pg_proc.
+const PG_PROC_NAME: pg_sys::Oid = pg_sys::Oid::from_u32(2691);
+const PRONAME: i16 = 2;
 
 /// How many pages a count reads before it becomes an estimate (2 MB).
 const PROBE_PAGES: u32 = 256;
@@ -84,17 +87,31 @@ impl Catalog {
         };
         match &statement.body {
             Body::AlterEventTrigger { name, .. } => by_name(ObjectKind::EventTrigger, name),
+            // Replacing, altering or renaming a function of the guard's schema.
             Body::Object {
                 kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine,
                 name,
+            }
+            | Body::Rename {
+                kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine,
+                name,
+                ..
+            } => self.is_own_function(name).then_some((
+                pg_sys::NamespaceRelationId,
+                self.house.namespace,
+                0,
+            )),
+            Body::Drop {
+                kind: ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy,
+                ..
             } => {
-                // Replacing or altering a function of the guard's schema.
-                let schema = name.split_once('.').map(|(schema, _)| schema)?;
-                (schema == "migration_guard").then_some((
-                    pg_sys::NamespaceRelationId,
-                    self.house.namespace,
-                    0,
-                ))
+                let stmt: *mut pg_sys::DropStmt = self.node?.ptr();
+                // SAFETY: the body says that the node is a DropStmt.
+                let objects = unsafe { items::<pg_sys::List>((*stmt).objects) };
+                objects
+                    .into_iter()
+                    .map(|object| (pg_sys::RelationRelationId, table_before_name(object), 0))
+                    .find(|address| self.is_guard(*address))
             }
             Body::Object { kind, name } => by_name(*kind, name),
             Body::Rename { kind, relation, name, .. } => match relation {
@@ -120,6 +137,17 @@ impl Catalog {
                 .any(|n| *n == house.namespace || *n == house.snapshots_namespace),
         };
         possible.then(|| relation_by_name(name)).flatten()
+    }
+
+    /// Could this name, as the statement gives it, mean a function of the guard's schema?
+    fn is_own_function(&self, name: &str) -> bool {
+        if let Some((schema, _)) = name.split_once('.') {
+            return schema == "migration_guard";
+        }
+        // SAFETY: reads the backend's search path.
+        let path = oids(unsafe { pg_sys::fetch_search_path(false) });
+        path.contains(&self.house.namespace)
+            && functions_called(name).contains(&self.house.namespace)
     }
 
     fn is_guard(&self, (class, oid, _): Address) -> bool {
@@ -240,8 +268,11 @@ impl Catalog {
             match command {
                 AlterTable::DropColumn { column, cascade, .. } => {
                     cascades |= cascade;
-                    let relations =
+                    let mut relations =
                         if recurses { with_descendants(relation) } else { vec![relation] };
+                    if *cascade && relkind(relation) == b'c' {
+                        relations.extend(tables_of_type(relation));
+                    }
                     named.extend(relations.into_iter().filter_map(|r| {
                         column_number(r, column).map(|n| (pg_sys::RelationRelationId, r, n))
                     }));
@@ -274,39 +305,50 @@ impl Catalog {
         let mut seen: HashMap<Address, Via> = HashMap::new();
         let mut order: Vec<Address> = Vec::new();
         let mut queue: VecDeque<Address> = VecDeque::new();
+        // What CASCADE takes is followed last: an object that is a part of something named, or is
+        // named itself, is no surprise, whichever way leads to it first.
+        let mut later: VecDeque<[Address; 2]> = VecDeque::new();
         for address in named {
             if seen.insert(*address, Via::Named).is_none() {
                 order.push(*address);
                 queue.push_back(*address);
             }
         }
-        while let Some(object) = queue.pop_front() {
-            for (dependent, edge) in dependents(object) {
-                let content = contents && named.contains(&object);
-                let via = match edge {
-                    b'n' if content && cascade => Via::Part,
-                    b'n' if cascade => Via::Cascade,
-                    b'n' => continue,
-                    _ => Via::Part,
-                };
-                // A dependent that is an inner part of something else takes that with it: the rule
-                // of a view takes the view, a member takes its extension.
-                let target = if edge == b'n' {
-                    owner_of(dependent).filter(|o| !seen.contains_key(o)).unwrap_or(dependent)
-                } else {
-                    dependent
-                };
-                for address in [target, dependent] {
-                    let whole = (address.0, address.1, 0);
-                    if seen.contains_key(&address) || (address.2 != 0 && seen.contains_key(&whole))
-                    {
-                        continue;
+        loop {
+            let (targets, via) = if let Some(object) = queue.pop_front() {
+                let content = cascade && contents && named.contains(&object);
+                let mut parts = Vec::new();
+                for (dependent, edge) in dependents(object) {
+                    // A dependent that is an inner part of something else takes that with it: the
+                    // rule of a view takes the view, a member takes its extension.
+                    match edge {
+                        b'n' if content => {
+                            parts.push(owner_of(dependent).unwrap_or(dependent));
+                            parts.push(dependent);
+                        }
+                        b'n' if cascade => {
+                            later.push_back([owner_of(dependent).unwrap_or(dependent), dependent]);
+                        }
+                        b'n' => {}
+                        _ => parts.push(dependent),
                     }
-                    let via = if address == target { via } else { Via::Part };
+                }
+                (parts, Via::Part)
+            } else if let Some(targets) = later.pop_front() {
+                (targets.to_vec(), Via::Cascade)
+            } else {
+                break;
+            };
+            let mut via = via;
+            for address in targets {
+                let whole = (address.0, address.1, 0);
+                if !seen.contains_key(&whole) && !seen.contains_key(&address) {
                     seen.insert(address, via);
                     order.push(address);
                     queue.push_back(address);
                 }
+                // The first is what CASCADE takes, the second an inner part of it.
+                via = Via::Part;
             }
         }
         for address in order {
@@ -353,7 +395,10 @@ impl Catalog {
             name: column_name(oid, sub).unwrap_or_default(),
             table,
             via,
-            transient: relation.is_some_and(|r| is_transient(r, sub)),
+            transient: match relation {
+                Some(relation) => is_transient(relation, sub),
+                None => xact::is_new(class, oid, sub),
+            },
             guard,
             visible: readable,
             rows: None,
@@ -566,6 +611,7 @@ fn scan<T>(
             let (procedure, datum) = match key {
                 Key::Oid(oid) => (pg_sys::F_OIDEQ, pg_sys::Datum::from(*oid)),
                 Key::Int(n) => (pg_sys::F_INT4EQ, pg_sys::Datum::from(*n)),
+                Key::Name(name) => (pg_sys::F_NAMEEQ, pg_sys::Datum::from(&raw const *name)),
             };
             pg_sys::ScanKeyInit(
                 scankey,
@@ -599,6 +645,44 @@ fn scan<T>(
 enum Key {
     Oid(pg_sys::Oid),
     Int(i32),
+    Name(pg_sys::NameData),
+}
+
+/// Does a statement that runs now see this function? Not before the one that makes it is over.
+pub fn function_is_visible(function: pg_sys::Oid) -> bool {
+    let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+    // SAFETY: a syscache lookup; the tuple is released at once.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(cache, function.into());
+        if !tuple.is_null() {
+            pg_sys::ReleaseSysCache(tuple);
+        }
+        !tuple.is_null()
+    }
+}
+
+/// The schemas in which there is a function of this name.
+fn functions_called(name: &str) -> Vec<pg_sys::Oid> {
+    let mut key = pg_sys::NameData::default();
+    // A name is never longer than its type has room for, its end included.
+    for (to, from) in key.data.iter_mut().zip(name.bytes().take(pg_sys::NAMEDATALEN as usize - 1)) {
+        *to = from as std::ffi::c_char;
+    }
+    scan(pg_sys::ProcedureRelationId, PG_PROC_NAME, &[(PRONAME, Key::Name(key))], |tuple| {
+        // SAFETY: a tuple of pg_proc, of which the fixed-width part is read.
+        unsafe { (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>()).pronamespace }
+    })
+}
+
+/// The table in a list of names that ends with the name of a trigger, rule or policy.
+fn table_before_name(names: *mut pg_sys::List) -> pg_sys::Oid {
+    // SAFETY: the grammar makes these lists of a qualified table name and one name after it, all
+    // String nodes; the copy is cut, not the statement's own list.
+    unsafe {
+        let length = (*names).length - 1;
+        let table = pg_sys::list_truncate(pg_sys::list_copy(names), length);
+        relation_oid(pg_sys::makeRangeVarFromNameList(table))
+    }
 }
 
 /// What depends on `object`, with the kind of the dependency.
@@ -648,6 +732,21 @@ fn owned_by(role: pg_sys::Oid) -> Vec<Address> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The tables made `OF` a composite type, which follow it when it changes.
+fn tables_of_type(composite: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a syscache lookup.
+    let row_type = unsafe { pg_sys::get_rel_type_id(composite) };
+    dependents((pg_sys::TypeRelationId, row_type, 0))
+        .into_iter()
+        .filter(|((class, oid, sub), _)| {
+            *class == pg_sys::RelationRelationId
+                && *sub == 0
+                && matches!(relkind(*oid), b'r' | b'p')
+        })
+        .map(|((_, oid, _), _)| oid)
+        .collect()
 }
 
 fn column_number(relation: pg_sys::Oid, column: &str) -> Option<i32> {
@@ -795,7 +894,8 @@ fn is_transient(relation: pg_sys::Oid, column: i32) -> bool {
     // SAFETY: the relation is open; the relation cache keeps the creating subtransaction for as
     // long as the transaction lasts. (xmin would not do: an ALTER changes it.)
     let created = with_relation(relation, |rel| unsafe { (*rel).rd_createSubid != 0 });
-    created.unwrap_or(false) || (column != 0 && xact::column_is_new(relation, column))
+    created.unwrap_or(false)
+        || (column != 0 && xact::is_new(pg_sys::RelationRelationId, relation, column))
 }
 
 /// Rows (counted in the first pages, estimated beyond) and bytes with toast and indexes.

@@ -8,7 +8,7 @@
 use super::catalog::Catalog;
 use super::nesting::{self, Level};
 use super::reader::{self, Node};
-use super::{armed, dml, log, xact};
+use super::{armed, catalog, dml, log, xact};
 use crate::guard::{self, Captured};
 use guard_core::statement::{Class, Recording};
 use pgrx::pg_sys;
@@ -280,17 +280,20 @@ unsafe extern "C-unwind" fn object_access(
             next(access, class, object, sub, arg);
         }
         if access == pg_sys::ObjectAccessType::OAT_POST_CREATE
-            && class == pg_sys::RelationRelationId
-            && sub != 0
+            && (class != pg_sys::RelationRelationId || sub != 0)
         {
-            note_column(object, sub);
+            note_created(class, object, sub);
         }
     }
 }
 
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn note_column(relation: pg_sys::Oid, column: c_int) {
-    xact::column_added(relation, column);
+unsafe extern "C-unwind" fn note_created(class: pg_sys::Oid, object: pg_sys::Oid, column: c_int) {
+    // A function that is replaced is announced as a new one; but it can be seen already.
+    if class == pg_sys::ProcedureRelationId && catalog::function_is_visible(object) {
+        return;
+    }
+    xact::created(class, object, column);
 }
 
 unsafe extern "C-unwind" fn emit_log(edata: *mut pg_sys::ErrorData) {

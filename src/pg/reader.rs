@@ -337,12 +337,16 @@ unsafe fn drop_stmt(stmt: *mut pg_sys::DropStmt) -> Body {
 }
 
 fn persistent_setting(stmt: *mut pg_sys::VariableSetStmt) -> Body {
-    // SAFETY: the three statements that end here always have a setstmt.
-    let name = unsafe {
+    // SAFETY: the three statements that end here always have a setstmt. The arguments of a known
+    // setting are constants, which the server writes as one palloc'd string; NULL for none.
+    unsafe {
         let all = (*stmt).kind == pg_sys::VariableSetKind::VAR_RESET_ALL;
-        (!all && !(*stmt).name.is_null()).then(|| text((*stmt).name))
-    };
-    Body::PersistentSetting { name }
+        let name = (!all && !(*stmt).name.is_null()).then(|| text((*stmt).name));
+        let set = (*stmt).kind == pg_sys::VariableSetKind::VAR_SET_VALUE;
+        let listed = name.as_deref().is_some_and(|n| n.ends_with("_preload_libraries"));
+        let value = (set && listed).then(|| text(pg_sys::ExtractSetVariableArgs(stmt)));
+        Body::PersistentSetting { name, value }
+    }
 }
 
 fn alter_table(cmd: *mut pg_sys::AlterTableCmd) -> AlterTable {
