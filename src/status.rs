@@ -184,7 +184,7 @@ fn versions() -> Result<Row> {
 
 /// Roles that may set what switches event triggers or ordinary triggers off.
 fn switches() -> Result<Vec<Row>> {
-    const QUERY: &str = "SELECT p.parname::text, \
+    const QUERY: &str = "SELECT DISTINCT p.parname::text, \
            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END \
          FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a \
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
