@@ -194,7 +194,8 @@ WITH t AS (
                CASE t.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
                     ELSE format('USING INDEX %I', i.relname) END)
       FROM t LEFT JOIN idx i ON i.indisreplident
-     WHERE t.relreplident IN ('f', 'n') OR (t.relreplident = 'i' AND i.relname IS NOT NULL)
+     WHERE t.relkind <> 'f'
+       AND (t.relreplident IN ('f', 'n') OR (t.relreplident = 'i' AND i.relname IS NOT NULL))
     UNION ALL
     -- foreign keys of other tables: the rows are checked in a step of their own
     SELECT 94, 1, 'incoming-foreign-key',
