@@ -115,8 +115,11 @@ WITH t AS (
     SELECT 40, a.attnum, 'column', format('column %s.%I', t.fq, a.attname), 'owner', NULL,
            jsonb_build_array(a.attname),
            jsonb_build_array(t.alter_only, NULL, format(' ALTER COLUMN %I SET (%s)', a.attname,
-               array_to_string(a.attoptions, ', ')))
-      FROM t, att a WHERE a.attoptions IS NOT NULL
+               string_agg(o, ', ')))
+      FROM t, att a, unnest(a.attoptions) o
+           -- pg_attver is the server's own stamp (security releases since November 2026), not a setting
+     WHERE NOT starts_with(o, 'pg_')
+     GROUP BY t.fq, t.alter_only, a.attname, a.attnum
     UNION ALL
     SELECT 50, a.attnum, 'default', format('default of column %s.%I', t.fq, a.attname), 'owner', NULL,
            jsonb_build_array(a.attname),
@@ -194,7 +197,8 @@ WITH t AS (
                CASE t.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
                     ELSE format('USING INDEX %I', i.relname) END)
       FROM t LEFT JOIN idx i ON i.indisreplident
-     WHERE t.relreplident IN ('f', 'n') OR (t.relreplident = 'i' AND i.relname IS NOT NULL)
+     WHERE t.relkind <> 'f'
+       AND (t.relreplident IN ('f', 'n') OR (t.relreplident = 'i' AND i.relname IS NOT NULL))
     UNION ALL
     -- foreign keys of other tables: the rows are checked in a step of their own
     SELECT 94, 1, 'incoming-foreign-key',

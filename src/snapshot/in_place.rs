@@ -500,6 +500,19 @@ fn columns(
         }
         lost.push(column);
     }
+    let inherited = as_guard(|| {
+        db::one::<bool>(
+            "SELECT relispartition FROM pg_class WHERE oid = $1",
+            &[present.relation.into()],
+        )
+    })?;
+    if inherited == Some(true) && lost.iter().any(|c| !there.contains(&c.name)) {
+        let error = GuardError::state(text::column_of_a_partition(snapshot.id, &present.name));
+        return Err(match snapshot.part_of {
+            Some(whole) => error.hint(text::restore_first_hint(whole)),
+            None => error,
+        });
+    }
     let names: Vec<String> = lost.iter().map(|c| c.name.clone()).collect();
     let owner = role_name(present.owner);
     let quiet = Quiet::begin(present)?;

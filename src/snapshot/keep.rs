@@ -82,7 +82,8 @@ pub struct Kept {
 }
 
 /// Keeps one table. A partitioned parent and a foreign table have no rows of their own: their
-/// definition alone is kept, and each partition needs a snapshot of its own (see [`keep_tree`]).
+/// definition alone is kept, and each partition needs a snapshot of its own: take the parent's first,
+/// in the same transaction, and they belong together (or call [`keep_tree`]).
 pub fn keep(request: &KeepRequest) -> Result<Kept> {
     keep_part(request, None)
 }
@@ -124,6 +125,10 @@ fn keep_part(request: &KeepRequest, part_of: Option<i64>) -> Result<Kept> {
         .collect();
     let lost = request.columns.clone().unwrap_or_default();
     let kept_columns = json!({"kept": kept_columns, "lost": lost}).to_string();
+    let part_of = match part_of {
+        None if definition.is_partition => whole_of(request)?,
+        known => known,
+    };
     as_guard(|| {
         let id: i64 = db::one("SELECT nextval('migration_guard.snapshot_id_seq')", &[])?
             .ok_or_else(|| GuardError::state(text::registry_is_broken()))?;
@@ -172,6 +177,21 @@ fn keep_part(request: &KeepRequest, part_of: Option<i64>) -> Result<Kept> {
             ],
         )?;
         Ok(Kept { id, rows, bytes })
+    })
+}
+
+/// The snapshot of the topmost partitioned table above, when the same transaction took one for the
+/// same cause just before: then a restore of that one brings this partition back too.
+fn whole_of(request: &KeepRequest) -> Result<Option<i64>> {
+    as_guard(|| {
+        db::one(
+            "SELECT s.id FROM migration_guard.snapshot s
+              WHERE s.relation IN (SELECT relid::oid FROM pg_partition_ancestors($1) WHERE relid <> $1)
+                AND s.cause = $2 AND s.part_of IS NULL AND s.dropped_at IS NULL
+                AND s.taken_at >= now()
+              ORDER BY s.id DESC LIMIT 1",
+            &[request.relation.into(), request.cause.as_str().into()],
+        )
     })
 }
 

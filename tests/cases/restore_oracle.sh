@@ -49,9 +49,9 @@ INSERT INTO f.referenced SELECT i, i + 100 FROM generate_series(1, 10) i;
 SQL
 version=$(value 'SHOW server_version_num')
 
-# feature NAME TABLE: the SQL that makes it comes on standard input
+# feature NAME TABLE [KIND]: the SQL that makes it comes on standard input
 feature() {
-    local name=$1 table=$2 sums sequences id
+    local name=$1 table=$2 what=${3:-TABLE} sums sequences publications id
     { echo 'SET ROLE oracle_owner;'; cat; } >"$work/make.sql"
     if ! run -f "$work/make.sql" >"$work/make.log" 2>&1; then not_ok "$name (set-up)" "$work/make.log"; return; fi
     sums="SELECT md5(string_agg(t::text, E'\n' ORDER BY t::text COLLATE \"C\")) || ' ' || count(*) FROM $table t"
@@ -65,7 +65,7 @@ SELECT migration_guard.snapshot_table(:'t');
 SQL
 )
     if [ -z "$id" ]; then not_ok "$name (snapshot)" "$work/error.log"; return; fi
-    if ! run -c "SET client_min_messages = error; DROP TABLE $table CASCADE" >"$work/error.log" 2>&1; then
+    if ! run -c "SET client_min_messages = error; DROP $what $table CASCADE" >"$work/error.log" 2>&1; then
         not_ok "$name (drop)" "$work/error.log"; return
     fi
     if [ "$(value "SELECT to_regclass('$table') IS NULL")" != t ]; then not_ok "$name (not dropped)"; return; fi
@@ -299,6 +299,14 @@ SQL
 run -c 'CREATE TABLE f.published (a int PRIMARY KEY, b int, c int); ALTER TABLE f.published OWNER TO oracle_owner; ALTER PUBLICATION oracle_pub ADD TABLE f.published (a, b) WHERE (a > 5)'
 feature 'publication with columns and filter' f.published <<'SQL'
 INSERT INTO f.published VALUES (1, 2, 3);
+SQL
+run -c 'CREATE FOREIGN DATA WRAPPER oracle_fdw' -c "CREATE SERVER \"a server\" FOREIGN DATA WRAPPER oracle_fdw OPTIONS (host 'x')" -c 'GRANT USAGE ON FOREIGN SERVER "a server" TO oracle_owner'
+feature 'foreign table (never read)' f.foreign 'FOREIGN TABLE' <<'SQL'
+CREATE FOREIGN TABLE f.foreign (a int OPTIONS (column_name 'A ''q''') NOT NULL DEFAULT 3, b text COLLATE "C", CONSTRAINT c CHECK (a > 0)) SERVER "a server" OPTIONS ("Table" 'it''s');
+COMMENT ON FOREIGN TABLE f.foreign IS 'far away'; COMMENT ON COLUMN f.foreign.a IS 'col';
+CREATE TRIGGER tr BEFORE INSERT ON f.foreign FOR EACH ROW EXECUTE FUNCTION f.touch();
+ALTER FOREIGN TABLE f.foreign DISABLE TRIGGER tr;
+GRANT SELECT ON f.foreign TO oracle_reader;
 SQL
 feature 'wide rows out of line' f.wide <<'SQL'
 CREATE TABLE f.wide (id int PRIMARY KEY, t text, j f.pair);

@@ -271,6 +271,14 @@ pub fn column_exists_hint(id: i64) -> String {
     )
 }
 
+/// A partition gets its columns from its parent.
+pub fn column_of_a_partition(id: i64, table: &str) -> String {
+    format!(
+        "snapshot {id} keeps columns of partition {table}: they come back with those of the \
+         partitioned table"
+    )
+}
+
 /// The table is not there to compare with.
 pub fn table_is_gone(table: &str) -> String {
     format!("table {table} does not exist any more")
