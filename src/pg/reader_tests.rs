@@ -181,7 +181,7 @@ mod tests {
     fn alter_table_is_a_list() {
         let Body::AlterTable { relation, kind, commands, .. } =
             read("ALTER TABLE s.t DROP a CASCADE, DROP IF EXISTS \"B\", ADD c int, ALTER d DROP NOT NULL, \
-                  DETACH PARTITION p CONCURRENTLY, DISABLE TRIGGER ALL, SET UNLOGGED")
+                  DISABLE TRIGGER ALL, SET UNLOGGED")
             .body
         else {
             panic!("not an ALTER TABLE");
