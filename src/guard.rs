@@ -207,7 +207,9 @@ fn keep(frame: &Frame) -> Result<Option<i64>> {
                 snapshot::Cause::Truncate
             }
             Body::WholeTableDml { targets } => {
-                match targets.iter().find(|(_, identity)| *identity == object.identity) {
+                // A partition or child goes the way of the tables that are named.
+                let own = targets.iter().find(|(_, identity)| *identity == object.identity);
+                match own.or(targets.first()) {
                     Some((WholeTable::Update, _)) => snapshot::Cause::Update,
                     _ => snapshot::Cause::Delete,
                 }

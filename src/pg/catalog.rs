@@ -2,11 +2,12 @@
 //! of a table hold: tables are opened under conditional locks only.
 
 use super::armed::House;
+use super::dml::Target;
 use super::reader::{Node, items, text};
 use super::{server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
-use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement, WholeTable};
+use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement};
 use pgrx::pg_sys;
 use std::collections::{HashMap, VecDeque};
 
@@ -30,7 +31,7 @@ pub struct Catalog {
     pub house: House,
     /// The parse tree; None for DML, whose targets are given by OID.
     pub node: Option<Node>,
-    pub targets: Vec<(WholeTable, pg_sys::Oid)>,
+    pub targets: Vec<Target>,
     /// Are rows and bytes wanted? They cost file-system calls and page reads, so they are asked
     /// for only when somebody will read them.
     pub figures: bool,
@@ -288,11 +289,13 @@ impl Catalog {
     }
 
     fn of_dml(&self) -> Loss {
-        let objects = self
-            .targets
-            .iter()
-            .filter_map(|(_, oid)| self.object((pg_sys::RelationRelationId, *oid, 0), Via::Named))
-            .collect();
+        let relation = |oid, via| self.object((pg_sys::RelationRelationId, oid, 0), via);
+        let named = self.targets.iter().filter_map(|t| relation(t.relation, Via::Named));
+        // The rows of children and partitions go with those of their parent.
+        let below = self.targets.iter().filter(|t| t.inherits).flat_map(|t| {
+            with_descendants(t.relation).into_iter().filter(|oid| *oid != t.relation)
+        });
+        let objects = named.chain(below.filter_map(|oid| relation(oid, Via::Part))).collect();
         Loss { objects, refused: false }
     }
 
