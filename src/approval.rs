@@ -44,6 +44,11 @@ pub fn issue(
     reason: Option<&str>,
 ) -> Result<String> {
     check_scope(rules, objects, max_uses)?;
+    if let Some(role) = for_role
+        && !role_exists(role)?
+    {
+        return Err(GuardError::unknown(format!("role \"{role}\" does not exist")));
+    }
     let token = token_from_bytes(&random::bytes()?);
     let issued = session::as_guard(|| {
         Spi::connect_mut(|client| {
@@ -81,6 +86,13 @@ pub fn issue(
     } else {
         Err(GuardError::argument("valid_for must be longer than nothing"))
     }
+}
+
+fn role_exists(name: &str) -> Result<bool> {
+    const QUERY: &str = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1";
+    Ok(session::as_guard(|| {
+        Spi::connect(|client| client.select(QUERY, Some(1), &[name.into()]).map(|r| !r.is_empty()))
+    })?)
 }
 
 /// More uses than this are a policy row, not a token.
@@ -154,7 +166,8 @@ fn read(hash: &str) -> std::result::Result<Option<Approval>, spi::Error> {
     const QUERY: &str = "SELECT a.id, a.rules, a.objects, a.for_role, a.revoked_at IS NOT NULL, \
            a.expires_at <= pg_catalog.clock_timestamp(), \
            EXISTS (SELECT FROM migration_guard.approval_use u WHERE u.approval_id = a.id \
-             AND (u.used_at IS NULL OR u.transaction_id = pg_catalog.pg_current_xact_id_if_assigned())), \
+             AND (u.used_at IS NULL OR (u.transaction_id = pg_catalog.pg_current_xact_id_if_assigned() \
+               AND u.used_at >= pg_catalog.transaction_timestamp()))), \
            a.token_hash \
          FROM migration_guard.approval a WHERE a.token_hash = $1";
     Spi::connect(|client| {
@@ -222,8 +235,10 @@ pub fn cover(
 
 /// Takes one use for this transaction, unless it has one already. Never waits.
 fn take(id: i64) -> std::result::Result<(), Refusal> {
+    // A use that came with a dump has the transaction id of another server: its time tells.
     const OWN: &str = "SELECT 1 FROM migration_guard.approval_use \
-         WHERE approval_id = $1 AND transaction_id = pg_catalog.pg_current_xact_id_if_assigned()";
+         WHERE approval_id = $1 AND transaction_id = pg_catalog.pg_current_xact_id_if_assigned() \
+           AND used_at >= pg_catalog.transaction_timestamp()";
     const TAKE: &str = "UPDATE migration_guard.approval_use SET used_at = pg_catalog.clock_timestamp(), \
            used_by = session_user, transaction_id = pg_catalog.pg_current_xact_id() \
          WHERE approval_id = $1 AND slot = (\

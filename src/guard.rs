@@ -43,6 +43,8 @@ struct Frame {
     rewrote: bool,
     /// Type and identity, when the end of the statement tells them.
     object: Option<(String, String)>,
+    /// The executor run that ends it, for DML.
+    query: Option<usize>,
 }
 
 thread_local! {
@@ -67,8 +69,15 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
     if mode == Mode::Off {
         return Ok(None);
     }
-    let Captured { statement, facts, by_trigger } = captured;
-    let classified = rules::classify(&statement, &facts);
+    let Captured { statement, mut facts, by_trigger } = captured;
+    let mut classified = rules::classify(&statement, &facts);
+    // Sizes and rows are measured when a row of the policy or a person will read them.
+    if !classified.findings.is_empty()
+        && (policy::asks_for_size() || !allowed(&classified.findings))
+    {
+        facts.figures = true;
+        classified = rules::classify(&statement, &facts);
+    }
     let risk = classified.risk();
     let mut frame = Frame {
         id: NEXT_ID.replace(NEXT_ID.get() + 1),
@@ -84,6 +93,7 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
         snapshot_id: None,
         rewrote: false,
         object: None,
+        query: None,
         statement,
     };
     if !classified.findings.is_empty() {
@@ -97,18 +107,25 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
     Ok(Some(id))
 }
 
-fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
-    let session_role = session::role_name(session::session_user());
-    let application = rows::application_name();
-    let superuser = session::is_superuser(session::session_user());
+fn judged(findings: Vec<Finding>, session_role: &str) -> Vec<Judged> {
     let actor = Actor {
-        session_role: &session_role,
-        application: &application,
-        superuser,
+        session_role,
+        application: &rows::application_name(),
+        superuser: session::is_superuser(session::session_user()),
         now: xact::now(),
     };
-    let rows = policy::rows();
-    frame.judged = decide::judge(findings, &rows, &actor);
+    decide::judge(findings, &policy::rows(), &actor)
+}
+
+/// Does the policy let all of it pass without a word?
+fn allowed(findings: &[Finding]) -> bool {
+    let session_role = session::role_name(session::session_user());
+    decide::verdict(&judged(findings.to_vec(), &session_role)) == Action::Allow
+}
+
+fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
+    let session_role = session::role_name(session::session_user());
+    frame.judged = judged(findings, &session_role);
     frame.verdict = decide::verdict(&frame.judged);
     let mut keeps = settings::auto_snapshot();
     if frame.verdict >= Action::RequireApproval {
@@ -190,7 +207,9 @@ fn keep(frame: &Frame) -> Result<Option<i64>> {
                 snapshot::Cause::Truncate
             }
             Body::WholeTableDml { targets } => {
-                match targets.iter().find(|(_, identity)| *identity == object.identity) {
+                // A partition or child goes the way of the tables that are named.
+                let own = targets.iter().find(|(_, identity)| *identity == object.identity);
+                match own.or(targets.first()) {
                     Some((WholeTable::Update, _)) => snapshot::Cause::Update,
                     _ => snapshot::Cause::Delete,
                 }
@@ -280,6 +299,24 @@ pub fn after(id: u64) {
         snapshot_id: frame.snapshot_id,
         approval_id: frame.approval_id,
     });
+}
+
+/// The statement lasts as long as this executor run.
+pub fn ends_with(id: u64, query: usize) {
+    FRAMES.with_borrow_mut(|frames| {
+        if let Some(frame) = frames.iter_mut().rfind(|f| f.id == id) {
+            frame.query = Some(query);
+        }
+    });
+}
+
+/// An executor run is over.
+pub fn after_query(query: usize) {
+    let id =
+        FRAMES.with_borrow(|frames| frames.iter().rfind(|f| f.query == Some(query)).map(|f| f.id));
+    if let Some(id) = id {
+        after(id);
+    }
 }
 
 /// What pg_restore and `enable()` do to the guard's own event triggers is no change of a schema.
@@ -376,7 +413,7 @@ pub fn dropped(objects: &[Dropped]) -> Result<()> {
         return Ok(());
     }
     let unforeseen = FRAMES.with_borrow(|frames| {
-        let Some(frame) = frames.last() else { return None };
+        let frame = frames.last()?;
         let foreseen = |address: (u32, u32, i32)| {
             frame.loss.objects.iter().any(|o| {
                 o.address == address

@@ -19,3 +19,13 @@ pub extern "C-unwind" fn _PG_init() {
     settings::init();
     pg::init();
 }
+
+/// What `cargo pgrx test` asks of the crate that it tests.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["shared_preload_libraries = 'migration_guard'"]
+    }
+}

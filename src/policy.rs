@@ -29,10 +29,14 @@ pub fn rows() -> Rc<Vec<Row>> {
     rows
 }
 
+/// Has any row a condition on sizes?
+pub fn asks_for_size() -> bool {
+    rows().iter().any(|row| row.min_bytes.is_some())
+}
+
 fn read() -> std::result::Result<Vec<Row>, spi::Error> {
     const QUERY: &str = "SELECT id, rule, object_pattern, role_name, application_pattern, min_bytes, \
-         (extract(epoch FROM active_from) * 1000000)::bigint - 946684800000000, \
-         (extract(epoch FROM active_until) * 1000000)::bigint - 946684800000000, action \
+         active_from, active_until, action \
          FROM migration_guard.policy ORDER BY id";
     Spi::connect(|client| {
         let mut rows = Vec::new();
@@ -45,14 +49,19 @@ fn read() -> std::result::Result<Vec<Row>, spi::Error> {
                 role_name: row.get(4)?,
                 application_pattern: row.get(5)?,
                 min_bytes: row.get(6)?,
-                active_from: row.get(7)?,
-                active_until: row.get(8)?,
+                active_from: row.get(7)?.map(microseconds),
+                active_until: row.get(8)?.map(microseconds),
                 // The table's CHECK admits no other word; a stranger counts as the strictest.
                 action: action.parse().unwrap_or(Action::Deny),
             });
         }
         Ok(rows)
     })
+}
+
+/// Since 2000-01-01 00:00 UTC; the two infinities are the ends of the range.
+fn microseconds(time: TimestampWithTimeZone) -> i64 {
+    time.into_inner()
 }
 
 /// Writes the rows of a preset, unless the policy has rows of that preset already.

@@ -24,8 +24,8 @@ const HOOKS_ONLY: &str = "TRUNCATE, DELETE and UPDATE without WHERE, and stateme
 
 /// The rows of `status()`, the worst of each item first.
 pub fn rows() -> Result<Vec<Row>> {
-    let mut rows = vec![event_triggers()?, preloaded()?, mode(), versions()?];
-    rows.push(auto_snapshot());
+    let mut rows = vec![event_triggers()?, preloaded()?, mode()?, versions()?];
+    rows.push(auto_snapshot()?);
     rows.extend(switches()?);
     Ok(rows)
 }
@@ -43,7 +43,6 @@ fn event_triggers() -> Result<Row> {
                         None,
                         &[name.as_ref().into()],
                     )?
-                    .into_iter()
                     .next()
                     .map_or(Ok(None), |row| row.get::<String>(1))
             })
@@ -100,41 +99,60 @@ fn preloaded() -> Result<Row> {
     })
 }
 
-fn mode() -> Row {
-    match settings::mode() {
-        Mode::Enforce => row("mode", "ok", "enforce", None),
-        Mode::Off => row(
-            "mode",
-            "off",
-            "nothing is gated or recorded",
-            Some("SET migration_guard.mode = 'enforce';"),
-        ),
-        Mode::Warn => row(
-            "mode",
-            "degraded",
-            "warn: nothing is stopped",
-            Some("SET migration_guard.mode = 'enforce';"),
-        ),
-        Mode::Observe => row(
-            "mode",
-            "degraded",
-            "observe: nothing is stopped",
-            Some("SET migration_guard.mode = 'enforce';"),
-        ),
-    }
+fn mode() -> Result<Row> {
+    let (state, detail) = match settings::mode() {
+        Mode::Enforce => return Ok(row("mode", "ok", "enforce", None)),
+        Mode::Off => ("off", "nothing is gated or recorded"),
+        Mode::Warn => ("degraded", "warn: nothing is stopped"),
+        Mode::Observe => ("degraded", "observe: nothing is stopped"),
+    };
+    let hint = mend("migration_guard.mode", "'enforce'")?;
+    Ok(row("mode", state, detail, Some(&hint)))
 }
 
-fn auto_snapshot() -> Row {
+fn auto_snapshot() -> Result<Row> {
     if settings::auto_snapshot() {
-        row("snapshots", "ok", "taken before approved destructive statements", None)
-    } else {
-        row(
-            "snapshots",
-            "degraded",
-            "automatic snapshots are off: nothing is kept before an approved destructive statement",
-            Some("SET migration_guard.auto_snapshot = on;"),
-        )
+        return Ok(row("snapshots", "ok", "taken before approved destructive statements", None));
     }
+    let hint = mend("migration_guard.auto_snapshot", "on")?;
+    Ok(row(
+        "snapshots",
+        "degraded",
+        "automatic snapshots are off: nothing is kept before an approved destructive statement",
+        Some(&hint),
+    ))
+}
+
+/// The line that sets a setting right where it was set wrong.
+fn mend(setting: &str, value: &str) -> Result<String> {
+    const QUERY: &str = "SELECT source, pg_catalog.quote_ident(pg_catalog.current_database()), \
+         pg_catalog.quote_ident(session_user) FROM pg_catalog.pg_settings WHERE name = $1";
+    let found = session::as_guard(|| {
+        Spi::connect(|client| {
+            let row = client.select(QUERY, Some(1), &[setting.into()])?.first();
+            Ok::<_, spi::Error>((
+                row.get::<String>(1)?.unwrap_or_default(),
+                row.get::<String>(2)?.unwrap_or_default(),
+                row.get::<String>(3)?.unwrap_or_default(),
+            ))
+        })
+    })?;
+    let (source, database, role) = found;
+    Ok(match source.as_str() {
+        "database" => {
+            format!("ALTER DATABASE {database} RESET {setting}; -- then connect again")
+        }
+        "user" => format!("ALTER ROLE {role} RESET {setting}; -- then connect again"),
+        "database user" => {
+            format!(
+                "ALTER ROLE {role} IN DATABASE {database} RESET {setting}; -- then connect again"
+            )
+        }
+        "configuration file" => {
+            format!("ALTER SYSTEM SET {setting} = {value}; SELECT pg_catalog.pg_reload_conf();")
+        }
+        _ => format!("SET {setting} = {value};"),
+    })
 }
 
 fn versions() -> Result<Row> {
@@ -146,7 +164,6 @@ fn versions() -> Result<Row> {
                     None,
                     &[],
                 )?
-                .into_iter()
                 .next()
                 .map_or(Ok(None), |row| row.get::<String>(1))
         })
@@ -167,7 +184,7 @@ fn versions() -> Result<Row> {
 
 /// Roles that may set what switches event triggers or ordinary triggers off.
 fn switches() -> Result<Vec<Row>> {
-    const QUERY: &str = "SELECT p.parname::text, \
+    const QUERY: &str = "SELECT DISTINCT p.parname::text, \
            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END \
          FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a \
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \

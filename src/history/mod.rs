@@ -16,6 +16,8 @@ use guard_core::redact;
 use guard_core::rules::Risk;
 use pgrx::prelude::*;
 use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
 
 pgrx::extension_sql_file!("../../sql/history.sql", name = "history", requires = ["bootstrap"]);
 
@@ -43,105 +45,140 @@ pub struct StatementRow {
 struct Waiting {
     row: StatementRow,
     fingerprint: String,
-    /// Transaction nest level at which it was written, if it was.
-    written: Option<i32>,
+    /// What named the migration when the statement ran; None for nothing.
+    named: Option<Rc<Named>>,
+    /// The migration that it was written to, and the transaction nest level of that.
+    written: Option<(i64, i32)>,
+    lsn: u64,
 }
 
 /// The name under which a session's statements go.
-#[derive(Clone, PartialEq, Eq)]
 struct Named {
+    /// Which call of begin_migration gave it; 0 for the setting.
+    serial: u64,
     name: String,
     checksum: Option<String>,
     ticket: Option<String>,
+}
+
+fn same(a: &Option<Rc<Named>>, b: &Option<Rc<Named>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.serial == b.serial && a.name == b.name,
+        _ => false,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inserted {
+    NotYet,
+    /// By this transaction, at this nest level.
+    At(i32),
+    /// By an earlier transaction of this backend.
+    Before,
 }
 
 /// A row of migrations_history of this backend.
 #[derive(Clone)]
 struct Open {
     id: i64,
-    name: Option<String>,
+    named: Option<Rc<Named>>,
     /// Statements that stand under it already.
     statements: i32,
-    /// Transaction nest level at which the row was inserted; None for one that is committed.
-    written: Option<i32>,
+    inserted: Inserted,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<Waiting>,
-    begun: Option<Named>,
-    /// The migration that this transaction writes to, once its id was needed.
-    current: Option<Open>,
-    /// The last named migration that this backend committed: the next transaction adds to it.
-    committed: Option<Open>,
-    start_lsn: u64,
+    begun: Option<Rc<Named>>,
+    last_serial: u64,
+    /// What was begun before, with the transaction nest level of the change: a rollback undoes it.
+    begun_before: Vec<(i32, Option<Rc<Named>>)>,
+    /// The migrations that this transaction writes to.
+    open: Vec<Open>,
+    /// The named migrations that this backend committed: later transactions add to them.
+    committed: Vec<Open>,
 }
 
 thread_local! {
     static STATE: RefCell<State> = RefCell::new(State::default());
 }
 
+/// Runs `work` on the state while nothing borrows it: what the guard runs meanwhile may look at it.
+fn with_state<R>(work: impl FnOnce(&mut State) -> R) -> R {
+    struct PutBack(State);
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            STATE.set(std::mem::take(&mut self.0));
+        }
+    }
+    let mut state = PutBack(STATE.take());
+    work(&mut state.0)
+}
+
 /// More than this many statements are not kept in memory.
 const WAIT_AT_MOST: usize = 1000;
+/// A backend adds to no more names than these; an older one gets a new row.
+const NAMES_AT_MOST: usize = 100;
 
-fn name_now(state: &State) -> Option<Named> {
+fn name_now(state: &State) -> Option<Rc<Named>> {
     state.begun.clone().or_else(|| {
-        settings::migration().map(|name| Named { name, checksum: None, ticket: settings::ticket() })
+        let name = settings::migration()?;
+        Some(Rc::new(Named { serial: 0, name, checksum: None, ticket: settings::ticket() }))
     })
 }
 
 /// Does the session name its migration?
 pub fn is_named() -> bool {
-    STATE.with_borrow(|s| name_now(s).is_some())
+    STATE.with_borrow(|s| s.begun.is_some()) || settings::migration().is_some()
 }
 
 /// Names the migration that the following statements of this session belong to.
 pub fn begin(name: &str, checksum: Option<&str>, ticket: Option<&str>) -> Result<()> {
-    if name.is_empty() {
+    if name.trim().is_empty() {
         return Err(GuardError::argument("a migration needs a name"));
     }
-    flush();
     STATE.with_borrow_mut(|s| {
-        s.current = None;
-        s.committed = None;
-        s.begun = Some(Named {
+        s.last_serial += 1;
+        let named = Named {
+            serial: s.last_serial,
             name: name.into(),
             checksum: checksum.map(Into::into),
             ticket: ticket.map(Into::into),
-        });
+        };
+        let before = s.begun.replace(Rc::new(named));
+        s.begun_before.push((xact::nest_level(), before));
     });
     Ok(())
 }
 
 /// Ends what [`begin`] began.
 pub fn end() -> Result<()> {
-    flush();
-    STATE.with_borrow_mut(|s| {
-        s.current = None;
-        s.committed = None;
-        match s.begun.take() {
-            Some(_) => Ok(()),
-            None => Err(GuardError::state("no migration was begun in this session")
-                .hint("SELECT migration_guard.begin_migration('name');")),
+    STATE.with_borrow_mut(|s| match s.begun.take() {
+        Some(before) => {
+            s.begun_before.push((xact::nest_level(), Some(before)));
+            Ok(())
         }
+        None => Err(GuardError::state("no migration was begun in this session")
+            .hint("SELECT migration_guard.begin_migration('name');")),
     })
 }
 
 /// Adds a statement that ran.
 pub fn record(row: StatementRow) {
     let full = STATE.with_borrow_mut(|s| {
-        if s.waiting.is_empty() {
-            s.start_lsn = rows::wal_position();
-        }
         let fingerprint = fingerprint(&row.text);
-        s.waiting.push(Waiting { row, fingerprint, written: None });
+        let named = name_now(s);
+        let lsn = rows::wal_position();
+        s.waiting.push(Waiting { row, fingerprint, named, written: None, lsn });
         s.waiting.iter().filter(|w| w.written.is_none()).count() >= WAIT_AT_MOST
     });
     if full {
         flush();
         STATE.with_borrow_mut(|s| {
             // Only a row that no rollback to a savepoint can undo may be forgotten.
-            s.waiting.retain(|w| w.written != Some(1));
+            s.waiting.retain(|w| w.written.is_none_or(|(_, level)| level != 1));
         });
     }
 }
@@ -156,27 +193,40 @@ pub fn migration_id() -> Result<i64> {
     let Some(house) = armed::house() else {
         return Err(GuardError::state("migration_guard is not enabled in this database"));
     };
-    Ok(STATE.with_borrow_mut(|s| open(s, &house).id))
+    with_state(|s| {
+        let named = name_now(s);
+        let at = open(s, &house, &named)?;
+        Ok(s.open[at].id)
+    })
 }
 
-/// The row that this transaction writes to: that of the same name in this backend, or a new one.
-fn open(state: &mut State, house: &armed::House) -> Open {
-    if let Some(current) = &state.current {
-        return current.clone();
+/// The row that this transaction writes to under this name, as an index: that of the same name in
+/// this backend, or a new one.
+fn open(state: &mut State, house: &armed::House, named: &Option<Rc<Named>>) -> Result<usize> {
+    if let Some(at) = state.open.iter().position(|o| same(&o.named, named)) {
+        return Ok(at);
     }
-    let name = name_now(state).map(|n| n.name);
-    let open = match &state.committed {
-        Some(committed) if name.is_some() && committed.name == name => committed.clone(),
+    let committed = state.committed.iter().position(|o| named.is_some() && same(&o.named, named));
+    let open = match committed {
+        Some(at) if stands(state.committed[at].id)? => state.committed[at].clone(),
         _ => Open {
             id: rows::next_value(house.history_sequence),
-            name,
+            named: named.clone(),
             statements: 0,
-            // Not inserted yet; `written` is set when it is.
-            written: Some(i32::MAX),
+            inserted: Inserted::NotYet,
         },
     };
-    state.current = Some(open.clone());
-    open
+    state.open.push(open);
+    Ok(state.open.len() - 1)
+}
+
+/// Is the row still there and free? One that a prepared transaction added to is not.
+fn stands(id: i64) -> Result<bool> {
+    const QUERY: &str =
+        "SELECT 1 FROM migration_guard.migrations_history WHERE id = $1 FOR UPDATE SKIP LOCKED";
+    Ok(session::as_guard(|| {
+        Spi::connect_mut(|client| client.update(QUERY, None, &[id.into()]).map(|r| !r.is_empty()))
+    })?)
 }
 
 /// At the commit: writes what waits. Errors abort the transaction.
@@ -190,18 +240,34 @@ pub fn flush() {
         return;
     }
     let Some(house) = armed::house() else { return };
-    STATE.with_borrow_mut(|state| write(state, &house));
+    let written = with_state(|state| {
+        while let Some(first) = state.waiting.iter().position(|w| w.written.is_none()) {
+            let named = state.waiting[first].named.clone();
+            let same_name = state.waiting[first..].iter().take_while(|w| same(&w.named, &named));
+            let last = first + same_name.count();
+            write(state, &house, first..last, named)?;
+        }
+        Ok::<_, GuardError>(())
+    });
+    if let Err(error) = written {
+        pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+    }
 }
 
-fn write(state: &mut State, house: &armed::House) {
-    let named = name_now(state);
-    let mut migration = open(state, house);
+/// Writes statements that go under one name.
+fn write(
+    state: &mut State,
+    house: &armed::House,
+    which: Range<usize>,
+    named: Option<Rc<Named>>,
+) -> Result<()> {
+    let at = open(state, house, &named)?;
+    let mut migration = state.open[at].clone();
     let nest_level = xact::nest_level();
     let applied_by = session::role_name(session::current_user());
     let session_role = session::role_name(session::session_user());
     let how = settings::statement_text();
-    let first = state.waiting.iter().position(|w| w.written.is_none()).unwrap_or(0);
-    let fresh = &state.waiting[first..];
+    let fresh = &state.waiting[which.clone()];
 
     let mut statement_rows: Vec<Vec<Option<pg_sys::Datum>>> = Vec::with_capacity(fresh.len());
     for (position, w) in (migration.statements + 1..).zip(fresh) {
@@ -237,18 +303,20 @@ fn write(state: &mut State, house: &armed::House) {
     let micros: i64 = fresh.iter().map(|w| w.row.micros).sum();
     let risk = fresh.iter().map(|w| w.row.risk).max_by_key(|r| severity(r)).unwrap_or("safe");
     let approval_id = fresh.iter().find_map(|w| w.row.approval_id);
-    if migration.written == Some(i32::MAX) {
+    if migration.inserted == Inserted::NotYet {
         let checksum = named
             .as_ref()
             .and_then(|n| n.checksum.clone())
             .unwrap_or_else(|| statements_checksum(fresh.iter().map(|w| w.fingerprint.as_str())));
         let transaction_id = rows::transaction_id();
-        let name =
-            migration.name.clone().unwrap_or_else(|| format!("transaction {transaction_id}"));
-        let ticket = named.and_then(|n| n.ticket).or_else(settings::ticket);
+        let name = named
+            .as_ref()
+            .map_or_else(|| format!("transaction {transaction_id}"), |n| n.name.clone());
+        let ticket = named.as_ref().and_then(|n| n.ticket.clone()).or_else(settings::ticket);
         let application_name = rows::application_name();
         let client_addr = rows::client_address();
         let started_at = fresh.first().map_or_else(xact::now, |w| w.row.started_at);
+        let start_lsn = fresh.first().map_or_else(rows::wal_position, |w| w.lsn);
         let now = xact::now();
         let source = "session";
         let entry_hash = Entry {
@@ -262,7 +330,7 @@ fn write(state: &mut State, house: &armed::House) {
             application_name: &application_name,
             client_addr: client_addr.as_deref(),
             transaction_id,
-            start_lsn: state.start_lsn,
+            start_lsn,
         }
         .hash()
         .unwrap_or_default();
@@ -285,7 +353,7 @@ fn write(state: &mut State, house: &armed::House) {
             Value::Text(&application_name).datum(),
             Value::Address(client_addr.as_deref()).datum(),
             Value::TransactionId(transaction_id).datum(),
-            Value::Lsn(state.start_lsn).datum(),
+            Value::Lsn(start_lsn).datum(),
             Value::Lsn(rows::wal_position()).datum(),
             Value::Int4(count).datum(),
             Value::Text(risk).datum(),
@@ -295,13 +363,15 @@ fn write(state: &mut State, house: &armed::House) {
             Value::Null.datum(),
         ]];
         rows::insert(house.history, &mut row);
-        migration.written = Some(nest_level);
+        migration.inserted = Inserted::At(nest_level);
     } else {
-        add(migration.id, micros, risk, approval_id, named.and_then(|n| n.checksum));
+        let checksum = named.as_ref().and_then(|n| n.checksum.clone());
+        add(migration.id, micros, risk, approval_id, checksum)?;
     }
     migration.statements += count;
-    state.current = Some(migration);
-    state.waiting[first..].iter_mut().for_each(|w| w.written = Some(nest_level));
+    state.waiting[which].iter_mut().for_each(|w| w.written = Some((migration.id, nest_level)));
+    state.open[at] = migration;
+    Ok(())
 }
 
 /// How bad a risk word is.
@@ -313,7 +383,13 @@ fn severity(risk: &str) -> Risk {
 }
 
 /// Adds a later transaction, or a later part of this one, to a row that stands already.
-fn add(id: i64, micros: i64, risk: &str, approval_id: Option<i64>, checksum: Option<String>) {
+fn add(
+    id: i64,
+    micros: i64,
+    risk: &str,
+    approval_id: Option<i64>,
+    checksum: Option<String>,
+) -> Result<()> {
     const UPDATE: &str = "UPDATE migration_guard.migrations_history h SET \
            execution_time = h.execution_time + pg_catalog.make_interval(secs => $2::float8 / 1000000), \
            finished_at = pg_catalog.clock_timestamp(), applied_at = pg_catalog.clock_timestamp(), \
@@ -328,7 +404,7 @@ fn add(id: i64, micros: i64, risk: &str, approval_id: Option<i64>, checksum: Opt
                  pg_catalog.string_agg(fingerprint, '' ORDER BY position) AS fingerprints \
                FROM migration_guard.migration_statements WHERE migration_id = $1) s \
          WHERE h.id = $1";
-    let result = session::as_guard(|| {
+    session::as_guard(|| {
         Spi::connect_mut(|client| {
             client
                 .update(
@@ -338,23 +414,30 @@ fn add(id: i64, micros: i64, risk: &str, approval_id: Option<i64>, checksum: Opt
                 )
                 .map(|_| ())
         })
-    });
-    if let Err(error) = result {
-        pgrx::pg_sys::panic::ErrorReport::from(GuardError::from(error)).report(PgLogLevel::ERROR);
-    }
+    })?;
+    Ok(())
 }
 
 /// Forgets what a rollback undid: everything at this transaction nest level or deeper. Level 0 is
 /// the end of the transaction.
 pub fn forget(nest_level: i32) {
     STATE.with_borrow_mut(|s| {
-        s.waiting.retain(|w| w.row.nest_level < nest_level);
-        for w in &mut s.waiting {
-            w.written = w.written.filter(|level| *level < nest_level);
+        let State { waiting, open, begun, begun_before, .. } = s;
+        if nest_level == 0 {
+            open.clear();
         }
-        let gone = |open: &Open| open.written.is_some_and(|l| l != i32::MAX && l >= nest_level);
-        if nest_level == 0 || s.current.as_ref().is_some_and(gone) {
-            s.current = None;
+        for w in waiting.iter_mut() {
+            if let Some((id, level)) = w.written
+                && level >= nest_level
+            {
+                w.written = None;
+                open.iter_mut().filter(|o| o.id == id).for_each(|o| o.statements -= 1);
+            }
+        }
+        waiting.retain(|w| w.row.nest_level < nest_level);
+        open.retain(|o| !matches!(o.inserted, Inserted::At(level) if level >= nest_level));
+        while let Some((_, before)) = begun_before.pop_if(|(level, _)| *level >= nest_level) {
+            *begun = before;
         }
     });
 }
@@ -362,11 +445,16 @@ pub fn forget(nest_level: i32) {
 /// At the commit: a named migration stays open for the next transaction of this backend.
 pub fn committed() {
     STATE.with_borrow_mut(|s| {
-        if let Some(open) = s.current.take()
-            && open.name.is_some()
-            && open.written.is_none_or(|l| l != i32::MAX)
-        {
-            s.committed = Some(Open { written: None, ..open });
+        s.begun_before.clear();
+        for open in s.open.drain(..) {
+            if open.named.is_none() || open.inserted == Inserted::NotYet {
+                continue;
+            }
+            s.committed.retain(|o| !same(&o.named, &open.named));
+            if s.committed.len() >= NAMES_AT_MOST {
+                s.committed.remove(0);
+            }
+            s.committed.push(Open { inserted: Inserted::Before, ..open });
         }
     });
 }
@@ -376,12 +464,13 @@ pub fn merge_into(parent: i32) {
     STATE.with_borrow_mut(|s| {
         for w in &mut s.waiting {
             w.row.nest_level = w.row.nest_level.min(parent);
-            w.written = w.written.map(|level| level.min(parent));
+            w.written = w.written.map(|(id, level)| (id, level.min(parent)));
         }
-        if let Some(current) = &mut s.current
-            && current.written != Some(i32::MAX)
-        {
-            current.written = current.written.map(|level| level.min(parent));
+        for open in &mut s.open {
+            if let Inserted::At(level) = &mut open.inserted {
+                *level = (*level).min(parent);
+            }
         }
+        s.begun_before.iter_mut().for_each(|(level, _)| *level = (*level).min(parent));
     });
 }

@@ -2,11 +2,12 @@
 //! of a table hold: tables are opened under conditional locks only.
 
 use super::armed::House;
+use super::dml::Target;
 use super::reader::{Node, items, text};
 use super::{server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
-use guard_core::statement::{AlterTable, Body, ObjectKind, Statement, WholeTable};
+use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement};
 use pgrx::pg_sys;
 use std::collections::{HashMap, VecDeque};
 
@@ -30,7 +31,10 @@ pub struct Catalog {
     pub house: House,
     /// The parse tree; None for DML, whose targets are given by OID.
     pub node: Option<Node>,
-    pub targets: Vec<(WholeTable, pg_sys::Oid)>,
+    pub targets: Vec<Target>,
+    /// Are rows and bytes wanted? They cost file-system calls and page reads, so they are asked
+    /// for only when somebody will read them.
+    pub figures: bool,
 }
 
 impl Facts for Catalog {
@@ -112,14 +116,28 @@ impl Catalog {
             }
             Body::Object { kind, name } => by_name(*kind, name),
             Body::Rename { kind, relation, name, .. } => match relation {
-                Some(relation) => relation_by_name(relation),
+                Some(relation) => self.guarded_relation(relation),
                 None => by_name(*kind, name),
             },
             Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
-                relation_by_name(relation)
+                self.guarded_relation(relation)
             }
             _ => None,
         }
+    }
+
+    /// The relation, if its name can be one of the guard's at all: looking up every name that a
+    /// CREATE TABLE is about to make would cost a scan each.
+    fn guarded_relation(&self, name: &Name) -> Option<Address> {
+        let house = &self.house;
+        let possible = match &name.schema {
+            Some(schema) => schema.starts_with("migration_guard"),
+            // SAFETY: reads the session's search path.
+            None => oids(unsafe { pg_sys::fetch_search_path(false) })
+                .iter()
+                .any(|n| *n == house.namespace || *n == house.snapshots_namespace),
+        };
+        possible.then(|| relation_by_name(name)).flatten()
     }
 
     /// Could this name, as the statement gives it, mean a function of the guard's schema?
@@ -202,11 +220,8 @@ impl Catalog {
                 if oid == pg_sys::InvalidOid {
                     continue;
                 }
-                let rights = pg_sys::pg_class_aclcheck(
-                    oid,
-                    session::current_user(),
-                    pg_sys::ACL_TRUNCATE.into(),
-                );
+                let rights =
+                    pg_sys::pg_class_aclcheck(oid, session::current_user(), version::ACL_TRUNCATE);
                 refused |= rights != pg_sys::AclResult::ACLCHECK_OK;
                 let all = if (*range_var).inh { with_descendants(oid) } else { vec![oid] };
                 all.into_iter().for_each(|o| push_new(&mut relations, o));
@@ -228,10 +243,14 @@ impl Catalog {
                 }
             }
         }
-        let objects = relations
+        let mut objects: Vec<Object> = relations
             .into_iter()
             .filter_map(|oid| self.object((pg_sys::RelationRelationId, oid, 0), Via::Named))
             .collect();
+        // Whether there is anything to lose decides about the finding itself.
+        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && o.rows.is_none()) {
+            object.rows = with_relation(object.address.1.into(), count).filter(|r| r.none());
+        }
         Loss { objects, refused }
     }
 
@@ -270,11 +289,13 @@ impl Catalog {
     }
 
     fn of_dml(&self) -> Loss {
-        let objects = self
-            .targets
-            .iter()
-            .filter_map(|(_, oid)| self.object((pg_sys::RelationRelationId, *oid, 0), Via::Named))
-            .collect();
+        let relation = |oid, via| self.object((pg_sys::RelationRelationId, oid, 0), via);
+        let named = self.targets.iter().filter_map(|t| relation(t.relation, Via::Named));
+        // The rows of children and partitions go with those of their parent.
+        let below = self.targets.iter().filter(|t| t.inherits).flat_map(|t| {
+            with_descendants(t.relation).into_iter().filter(|oid| *oid != t.relation)
+        });
+        let objects = named.chain(below.filter_map(|oid| relation(oid, Via::Part))).collect();
         Loss { objects, refused: false }
     }
 
@@ -386,7 +407,7 @@ impl Catalog {
             rows: None,
             bytes: 0,
         };
-        if kind.is_table() && !object.transient && !guard {
+        if self.figures && kind.is_table() && !object.transient && !guard {
             let (rows, bytes) = measure(oid, kind);
             object.bytes = bytes;
             object.rows = Some(if readable || rows.none() { rows } else { Rows::Unknown });
@@ -395,7 +416,7 @@ impl Catalog {
     }
 }
 
-fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
+fn relation_by_name(name: &Name) -> Option<Address> {
     let schema = match &name.schema {
         Some(schema) => Some(std::ffi::CString::new(schema.as_str()).ok()?),
         None => None,
@@ -417,16 +438,47 @@ fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
     (oid != pg_sys::InvalidOid).then_some((pg_sys::RelationRelationId, oid, 0))
 }
 
+/// The server's words for a kind, as in `materialized view`.
+fn words(kind: ObjectKind) -> String {
+    let mut words = String::new();
+    for c in format!("{kind:?}").chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+/// `schema.name`, each quoted where the server would quote it.
+fn qualified(schema: &str, name: &str) -> Option<String> {
+    let schema = std::ffi::CString::new(schema).ok()?;
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: both are NUL-terminated; the result is palloc'd.
+    Some(text(unsafe { pg_sys::quote_qualified_identifier(schema.as_ptr(), name.as_ptr()) }))
+}
+
 /// Type and identity of the relation that a statement was about, once it ran.
 pub fn subject(statement: &Statement) -> Option<(String, String)> {
     match &statement.body {
-        Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
+        Body::AlterTable { relation, kind, .. } | Body::Relation { relation, kind } => {
+            if let Some(schema) = &relation.schema {
+                let on_table = !matches!(
+                    kind,
+                    ObjectKind::View
+                        | ObjectKind::MaterializedView
+                        | ObjectKind::Sequence
+                        | ObjectKind::ForeignTable
+                        | ObjectKind::Type
+                ) || (*kind == ObjectKind::Index
+                    && statement.class == Class::IndexStmt);
+                let type_name = if on_table { "table".into() } else { words(*kind) };
+                return Some((type_name, qualified(schema, &relation.name)?));
+            }
             let address = relation_by_name(relation)?;
             Some((type_name(kind_of(address), address), identity(address)?))
         }
-        Body::Object { kind, name } if !name.is_empty() => {
-            Some((format!("{kind:?}").to_lowercase(), name.clone()))
-        }
+        Body::Object { kind, name } if !name.is_empty() => Some((words(*kind), name.clone())),
         _ => None,
     }
 }
@@ -540,7 +592,7 @@ fn may_select(relation: pg_sys::Oid) -> bool {
     let user = session::current_user();
     // SAFETY: reads the relation's rights; row security is asked without raising.
     unsafe {
-        pg_sys::pg_class_aclcheck(relation, user, pg_sys::ACL_SELECT.into())
+        pg_sys::pg_class_aclcheck(relation, user, version::ACL_SELECT)
             == pg_sys::AclResult::ACLCHECK_OK
     }
 }

@@ -142,7 +142,7 @@ unsafe extern "C-unwind" fn before_utility(
             // SAFETY: as above.
             let source = unsafe { CStr::from_ptr(query) }.to_string_lossy();
             let statement = reader::statement(node, reader::slice(&source, location, len));
-            let facts = Catalog { house, node: Some(node), targets: Vec::new() };
+            let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
             guard::before(Captured { statement, facts, by_trigger: false })
         }
     } else {
@@ -212,10 +212,15 @@ unsafe extern "C-unwind" fn before_dml(query: *mut pg_sys::QueryDesc) {
     let Some(house) = armed::house() else { return };
     // SAFETY: the server passes a valid query descriptor, alive for the whole call.
     let Some((statement, targets)) = (unsafe { dml::capture(query) }) else { return };
-    let facts = Catalog { house, node: None, targets };
+    let facts = Catalog { house, node: None, targets, figures: false };
     if let Some(frame) = guard::before(Captured { statement, facts, by_trigger: false }) {
-        guard::after(frame);
+        guard::ends_with(frame, query as usize);
     }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn after_dml(query: *mut pg_sys::QueryDesc) {
+    guard::after_query(query as usize);
 }
 
 #[cfg(not(feature = "pg18"))]
@@ -262,6 +267,7 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
             None => raw_executor_finish(query),
         }
         nesting::leave(level);
+        after_dml(query);
     }
 }
 

@@ -11,6 +11,8 @@ pub mod preload;
 mod protect;
 pub mod random;
 mod reader;
+#[cfg(any(test, feature = "pg_test"))]
+mod reader_tests;
 pub mod report;
 pub mod rows;
 mod server;

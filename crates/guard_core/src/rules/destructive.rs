@@ -33,14 +33,13 @@ pub(super) fn findings(statement: &Statement, loss: &Loss) -> Vec<Finding> {
             found.extend(emptied.filter_map(|o| finding("truncate", o)));
         }
         Body::WholeTableDml { targets } => {
-            for (object, (what, _)) in
-                loss.objects.iter().zip(targets).filter(|(o, _)| !o.transient)
-            {
+            for (what, identity) in targets {
                 let id = match what {
                     WholeTable::Delete => "delete-without-where",
                     WholeTable::Update => "update-without-where",
                 };
-                found.extend(finding(id, object));
+                let object = loss.noticed().find(|o| o.identity == *identity);
+                found.extend(object.and_then(|o| finding(id, o)));
             }
         }
         Body::Drop { .. } | Body::DropOwned { .. } | Body::AlterTable { .. } => {
@@ -65,9 +64,10 @@ fn finding(id: &str, object: &Object) -> Option<Finding> {
         rule,
         object: object.identity.clone(),
         table: object.table.clone(),
-        message: text::lost(rule.id, &object.identity),
+        message: text::lost(rule.id, &text::name(object)),
         detail: Some(text::object_lost(object)),
         bytes: object.bytes,
+        visible: object.visible,
     })
 }
 
@@ -93,6 +93,7 @@ fn containers(statement: &Statement, loss: &Loss) -> Vec<Finding> {
                     bytes: contents.iter().map(|o| o.bytes).sum(),
                     object: o.identity.clone(),
                     table: None,
+                    visible: true,
                     rule,
                 })
             })
@@ -107,6 +108,7 @@ fn containers(statement: &Statement, loss: &Loss) -> Vec<Finding> {
                     message: text::lost(rule.id, &roles.join(", ")),
                     detail: Some(text::list(&all)),
                     bytes: all.iter().map(|o| o.bytes).sum(),
+                    visible: true,
                 }
             })
             .into_iter()
@@ -134,6 +136,7 @@ fn cascade(statement: &Statement, loss: &Loss) -> Option<Finding> {
         detail: Some(text::list(&more)),
         bytes: more.iter().map(|o| o.bytes).sum(),
         table: named.and_then(|n| n.table.clone()),
+        visible: true,
         object,
     })
 }

@@ -139,6 +139,8 @@ pub struct Finding {
     pub detail: Option<String>,
     /// Bytes of the object, for size conditions of the policy.
     pub bytes: u64,
+    /// May the object's name be shown to the caller?
+    pub visible: bool,
 }
 
 /// What the classifier may ask about the database. Answers are computed when they are asked for.

@@ -25,6 +25,7 @@ pub(super) fn findings(statement: &Statement, loss: &Loss, facts: &dyn Facts) ->
         object,
         table: None,
         bytes: 0,
+        visible: true,
     };
     if let Some(object) = loss.objects.iter().find(|o| o.guard) {
         return vec![finding(object.identity.clone())];

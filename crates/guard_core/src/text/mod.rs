@@ -11,6 +11,9 @@ use crate::statement::literal;
 /// How many objects a DETAIL names before it says how many more there are.
 const NAMED_AT_MOST: usize = 20;
 
+/// Stands for objects whose names the caller may not know.
+const HIDDEN: &str = "(others)";
+
 /// A size as a person reads it.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
@@ -59,10 +62,19 @@ pub fn cascade(object: &str, more: usize) -> String {
     format!("CASCADE from {object} would take {things}")
 }
 
+/// An object's name, if the caller may know it.
+pub fn name(object: &Object) -> String {
+    if object.visible { object.identity.clone() } else { unnamed(&object.type_name) }
+}
+
+fn unnamed(type_name: &str) -> String {
+    format!("(a {type_name} that you may not read)")
+}
+
 /// An object with its figures, as a list item.
 pub fn object_lost(object: &Object) -> String {
     if !object.visible {
-        return format!("a {} that you may not read", object.type_name);
+        return unnamed(&object.type_name);
     }
     let name = format!("{} {}", object.type_name, object.identity);
     match object.rows {
@@ -110,8 +122,9 @@ pub fn blocked(
         if !rules.contains(&j.finding.rule.id) {
             rules.push(j.finding.rule.id);
         }
-        if !objects.contains(&j.finding.object.as_str()) {
-            objects.push(&j.finding.object);
+        let object = if j.finding.visible { j.finding.object.as_str() } else { HIDDEN };
+        if !objects.contains(&object) {
+            objects.push(object);
         }
     }
     let on = match objects.as_slice() {
@@ -156,7 +169,8 @@ pub fn blocked(
 
 fn issue_token_hint(rules: &[&str], objects: &[&str], session_role: &str) -> String {
     let array = |items: &[&str]| items.iter().map(|i| literal(i)).collect::<Vec<_>>().join(", ");
-    let objects = if objects.len() > NAMED_AT_MOST { array(&["*"]) } else { array(objects) };
+    let all = objects.len() > NAMED_AT_MOST || objects.contains(&HIDDEN);
+    let objects = if all { array(&["*"]) } else { array(objects) };
     format!(
         "An administrator can allow it with: SELECT migration_guard.issue_token(rules => ARRAY[{}], objects => ARRAY[{}], for_role => {}, reason => '...'); then run it again after: SET migration_guard.token = 'mg_...';",
         array(rules),
@@ -218,6 +232,7 @@ mod tests {
                 message: lost(id, object),
                 detail: Some("table public.o'rders (3 rows, 24 kB)".into()),
                 bytes: 0,
+                visible: true,
             },
             action,
         }
@@ -244,6 +259,16 @@ mod tests {
         let r = blocked("DROP TABLE", &[judged("drop-table", "t", Action::Deny)], None, "app");
         assert!(r.message.contains("is denied by policy"));
         assert!(!r.hint.contains("issue_token"));
+    }
+
+    #[test]
+    fn hidden_names_stay_hidden() {
+        let mut hidden = judged("drop-table", "secret.plans", Action::RequireApproval);
+        hidden.finding.visible = false;
+        hidden.finding.message = String::new();
+        let r = blocked("DROP SCHEMA", &[hidden], None, "app");
+        assert!(!format!("{r:?}").contains("plans"), "{r:?}");
+        assert!(r.hint.contains("objects => ARRAY['*']"));
     }
 
     #[test]
