@@ -39,9 +39,9 @@ def names(cluster):
                 full = Identifier(schema, table)
                 app.execute(SQL("CREATE TABLE {} (id int, {} text)").format(full, Identifier(column)))
                 app.execute(SQL("INSERT INTO {} VALUES (1, 'kept')").format(full))
-                identity = app.execute("SELECT format('%I.%I', %s::text, %s::text)", [schema, table]).fetchone()[0]
+                identity = app.execute("SELECT quote_ident(%s) || '.' || quote_ident(%s)", [schema, table]).fetchone()[0]
                 if where == "column":
-                    identity += app.execute("SELECT format('.%I', %s::text)", [column]).fetchone()[0]
+                    identity += app.execute("SELECT '.' || quote_ident(%s)", [column]).fetchone()[0]
                     attempt = SQL("ALTER TABLE {} DROP COLUMN {}").format(full, Identifier(column))
                 else:
                     attempt = SQL("DROP TABLE {}").format(full)
@@ -165,8 +165,11 @@ def garbage(cluster):
         "DROP TABLE": "42601", "DROP TABLE t t": "42601", "DROP TABLE \x01\x02": "42601", "\x7f": "42601",
         "DROP TABLE t;;;; DROP TABLE t": "42501", "DROP/**/TABLE/**/t": "42501", "\ufeffDROP TABLE t": "42601",
         "drop\ttable\u00a0t": "42601", "DROP TABLE U&\"\\0074\"": "42501", "DROP TABLE ONLY t": "42601",
-        "SELECT " + "(" * 20000 + "1" + ")" * 20000: "54001",
-        "SELECT " + "-" * 1 + " -".join(["1"] * 5000): None,
+        "SELECT " + "(" * 20000 + "1" + ")" * 20000: "42601",
+        "SELECT " + " - ".join(["1"] * 100_000): "54001",
+        "DELETE FROM t WHERE id = " + " + ".join(["1"] * 1000): None,
+        "DELETE FROM t WHERE " + " AND ".join(["true"] * 10_000): "42501",
+        "DELETE FROM t WHERE " + " OR ".join(["id = 2"] * 10_000): None,
         "DO $a$ BEGIN EXECUTE $b$ DO $c$ BEGIN EXECUTE $d$ DROP TABLE t $d$; END $c$ $b$; END $a$": "42501",
         "DROP TABLE " + "x" * 100_000: "42P01",
         "DROP TABLE t, " + ", ".join(["t"] * 2000): "42501",
@@ -285,10 +288,9 @@ def locks(cluster):
             if mode == "ROW EXCLUSIVE":
                 holder.execute("INSERT INTO empty VALUES (1)")
             for attempt in attempts:
-                if "DELETE" in attempt or "UPDATE" in attempt or "VIEW" in attempt:
-                    # Parse analysis of DML and views takes its own locks before any hook.
-                    if mode == "ACCESS EXCLUSIVE":
-                        continue
+                # The parser locks the target of DML, before any hook is called.
+                if attempt.startswith(("DELETE", "UPDATE")) and "EXCLUSIVE" in mode and mode != "ROW EXCLUSIVE":
+                    continue
                 with cluster.connect("locks", user="app", autocommit=True) as app:
                     app.execute("SET statement_timeout = '5s'; SET lock_timeout = 0")
                     seen, took = timed(app, attempt)
