@@ -4,7 +4,7 @@
 use super::armed::House;
 use super::dml::Target;
 use super::reader::{Node, items, text};
-use super::{server, session, version, xact};
+use super::{rows, server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
 use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement};
@@ -248,8 +248,14 @@ impl Catalog {
             .filter_map(|oid| self.object((pg_sys::RelationRelationId, oid, 0), Via::Named))
             .collect();
         // Whether there is anything to lose decides about the finding itself.
-        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && o.rows.is_none()) {
-            object.rows = with_relation(object.address.1.into(), count).filter(|r| r.none());
+        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && !o.transient) {
+            let relation = object.address.1.into();
+            if object.rows.is_none() {
+                object.rows = with_relation(relation, count).filter(|r| r.none());
+            }
+            if !refused && object.rows.is_some_and(|r| r.none()) {
+                object.rows = stays_empty(relation);
+            }
         }
         Loss { objects, refused }
     }
@@ -899,6 +905,16 @@ fn is_transient(relation: pg_sys::Oid, column: i32) -> bool {
     let created = with_relation(relation, |rel| unsafe { (*rel).rd_createSubid != 0 });
     created.unwrap_or(false)
         || (column != 0 && xact::is_new(pg_sys::RelationRelationId, relation, column))
+}
+
+/// Is the relation empty, and does it stay so? The lock is the one that TRUNCATE is about to take;
+/// whoever writes to the table now, or could before TRUNCATE gets it, keeps it from us.
+fn stays_empty(relation: pg_sys::Oid) -> Option<Rows> {
+    let lock = pg_sys::AccessExclusiveLock as i32;
+    // SAFETY: never waits; the lock goes with the (sub)transaction. A standby must not take it.
+    let locked =
+        !rows::read_only() && unsafe { pg_sys::ConditionalLockRelationOid(relation, lock) };
+    if locked { with_relation(relation, count).filter(|r| r.none()) } else { Some(Rows::Unknown) }
 }
 
 /// Rows (counted in the first pages, estimated beyond) and bytes with toast and indexes.

@@ -82,6 +82,10 @@ pub fn init() {
         pg_sys::object_access_hook = Some(object_access);
         PREVIOUS_LOG = pg_sys::emit_log_hook;
         pg_sys::emit_log_hook = Some(emit_log);
+        // Plans that the session made before the library came carry no marks: make them anew.
+        if !pg_sys::process_shared_preload_libraries_in_progress {
+            pg_sys::ResetPlanCache();
+        }
     }
 }
 
