@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # What the guard costs, beside bare Postgres, pgaudit and a PL/pgSQL logger. Four servers with the
-# same settings; one is under load at a time, in rounds of random order, so that whatever slows
-# the machine down slows every side alike. The report compares within rounds.
-#   MG_BENCH_ROUNDS=15 MG_BENCH_SECONDS=4 MG_BENCH_CLIENTS="1 8"   DDL
-#   MG_BENCH_PAIRS=21 MG_BENCH_DML_SECONDS=4 MG_BENCH_DML_CLIENTS=1   DML
+# same settings; one is under load at a time. A round takes them in random order and then in reverse,
+# so that whatever slows the machine down slows every side alike. The report compares within rounds.
+#   MG_BENCH_ROUNDS=15 MG_BENCH_SECONDS=2 MG_BENCH_CLIENTS="1 8"   DDL
+#   MG_BENCH_PAIRS=21 MG_BENCH_DML_SECONDS=2 MG_BENCH_DML_CLIENTS=1   DML
 #   MG_BENCH_SIDES="guard pgaudit logger"   what to compare with bare
 #   MG_BENCH_OUT=docs/benchmarks.md         where the results go, between the markers
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib/all.sh"
 cd "$ROOT" || exit
-rounds=${MG_BENCH_ROUNDS:-15} seconds=${MG_BENCH_SECONDS:-4} clients=${MG_BENCH_CLIENTS:-1 8}
-pairs=${MG_BENCH_PAIRS:-21} dml_seconds=${MG_BENCH_DML_SECONDS:-4} dml_clients=${MG_BENCH_DML_CLIENTS:-1}
+rounds=${MG_BENCH_ROUNDS:-15} seconds=${MG_BENCH_SECONDS:-2} clients=${MG_BENCH_CLIENTS:-1 8}
+pairs=${MG_BENCH_PAIRS:-21} dml_seconds=${MG_BENCH_DML_SECONDS:-2} dml_clients=${MG_BENCH_DML_CLIENTS:-1}
 read -ra sides <<<"bare ${MG_BENCH_SIDES:-guard pgaudit logger}"
 out=${MG_BENCH_OUT:-docs/benchmarks.md}
 
@@ -53,6 +53,16 @@ measure() {
     [ "$round" = 0 ] || echo "$test,$c,$round,$side,$tps" | tee -a "$results"
 }
 
+# run_round TEST ROUND CLIENTS SECONDS "SIDES" PGBENCH-OPTION...: round 0 only warms up.
+run_round() {
+    local test=$1 round=$2 c=$3 duration=$4 order side
+    read -ra order <<<"$5"
+    shift 5
+    mapfile -t order < <(shuf -e "${order[@]}" | tee "$scratch/order" && tac "$scratch/order")
+    [ "$round" != 0 ] || duration=1
+    for side in "${order[@]}"; do measure "$test" "$round" "$c" "$side" "$duration" "$@"; done
+}
+
 ensure_tools
 config=$(MG_MAJORS=15 first_pg_config)
 case " ${sides[*]} " in *" pgaudit "*)
@@ -64,17 +74,15 @@ case " ${sides[*]} " in *" guard "*) write_pgrx_config "$config" && MG_PROFILE=r
 
 for side in "${sides[@]}"; do start_side "$side"; done
 
-say "DDL: $rounds rounds of $seconds s, test,clients,round,side,transactions per second"
+say "DDL: $rounds rounds, each side twice $seconds s; test,clients,round,side,transactions per second"
 for c in $clients; do
-    for round in $(seq 0 "$rounds"); do # round 0 warms up
-        for side in $(shuf -e "${sides[@]}"); do
-            measure ddl "$round" "$c" "$side" "$([ "$round" = 0 ] && echo 1 || echo "$seconds")" -f benches/ddl.pgbench postgres
-        done
+    for round in $(seq 0 "$rounds"); do
+        run_round ddl "$round" "$c" "$seconds" "${sides[*]}" -f benches/ddl.pgbench postgres
     done
 done
 
 case " ${sides[*]} " in *" guard "*) dml_sides=(bare guard) ;; *) dml_sides=("${sides[@]:0:2}") ;; esac
-say "DML: ${dml_sides[*]}, $pairs pairs of $dml_seconds s"
+say "DML: ${dml_sides[*]}, $pairs pairs, each side twice $dml_seconds s"
 for side in "${dml_sides[@]}"; do
     cluster_use "$side"
     pgbench -i -q -s 10 postgres >/dev/null 2>&1
@@ -83,9 +91,7 @@ for test in select tpcb; do
     options=()
     [ $test = tpcb ] || options=(-S)
     for round in $(seq 0 "$pairs"); do
-        for side in $(shuf -e "${dml_sides[@]}"); do
-            measure $test "$round" "$dml_clients" "$side" "$([ "$round" = 0 ] && echo 1 || echo "$dml_seconds")" "${options[@]}" postgres
-        done
+        run_round $test "$round" "$dml_clients" "$dml_seconds" "${dml_sides[*]}" "${options[@]}" postgres
     done
 done
 

@@ -48,7 +48,10 @@ def cpu_model():
 def table(rows):
     runs = {}
     for test, clients, round_, side, tps in rows:
-        runs.setdefault((test, int(clients)), {}).setdefault(side, {})[int(round_)] = float(tps)
+        runs.setdefault((test, int(clients)), {}).setdefault(side, {}).setdefault(int(round_), []).append(float(tps))
+    for sides in runs.values():
+        for side, rounds in sides.items():
+            sides[side] = {r: statistics.mean(tps) for r, tps in rounds.items()}
     yield "| work | clients | side | rounds | transactions/s (median) | ratio to bare (median) | 95 % interval |"
     yield "|---|---|---|---|---|---|---|"
     for (test, clients), sides in sorted(runs.items(), key=lambda r: (list(TESTS).index(r[0][0]), r[0][1])):

@@ -19,6 +19,7 @@ CREATE TABLE migration_guard.snapshot (
     relation_name text NOT NULL,
     table_name    text NOT NULL,
     owner         text NOT NULL,
+    owner_oid     oid NOT NULL,
     label         text,
     taken_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     taken_by      text NOT NULL,
@@ -53,6 +54,8 @@ COMMENT ON COLUMN migration_guard.snapshot.schema_name IS 'Schema of the origina
 COMMENT ON COLUMN migration_guard.snapshot.relation_name IS 'Name of the original table within its schema';
 COMMENT ON COLUMN migration_guard.snapshot.table_name IS 'Quoted identity of the original table';
 COMMENT ON COLUMN migration_guard.snapshot.owner IS 'Owner of the original table: who may read and restore';
+COMMENT ON COLUMN migration_guard.snapshot.owner_oid IS
+    'OID of that role in the database named by column database: a rename changes nothing, a new role of the same name gets nothing';
 COMMENT ON COLUMN migration_guard.snapshot.label IS 'Free text given to snapshot_table';
 COMMENT ON COLUMN migration_guard.snapshot.taken_at IS 'When the snapshot was taken';
 COMMENT ON COLUMN migration_guard.snapshot.taken_by IS 'Current user at that time';
@@ -92,7 +95,11 @@ SELECT s.id, s.kind, s.table_name, s.label, s.taken_at, s.taken_by, s.migration_
          ON c.relname = s.storage_name
         AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n
                                WHERE n.nspname = 'migration_guard_snapshots')
-  LEFT JOIN pg_catalog.pg_roles o ON o.rolname = s.owner
+  LEFT JOIN pg_catalog.pg_roles o
+         ON CASE WHEN s.database = (SELECT i.system_identifier || '/' || d.oid
+                                      FROM pg_catalog.pg_control_system() i, pg_catalog.pg_database d
+                                     WHERE d.datname = pg_catalog.current_database())
+                 THEN o.oid = s.owner_oid ELSE o.rolname = s.owner END
  WHERE pg_catalog.pg_has_role(o.oid, 'USAGE')
     OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
     OR EXISTS (SELECT FROM pg_catalog.pg_roles r

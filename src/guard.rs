@@ -69,8 +69,15 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
     if mode == Mode::Off {
         return Ok(None);
     }
-    let Captured { statement, facts, by_trigger } = captured;
-    let classified = rules::classify(&statement, &facts);
+    let Captured { statement, mut facts, by_trigger } = captured;
+    let mut classified = rules::classify(&statement, &facts);
+    // Sizes and rows are measured when a row of the policy or a person will read them.
+    if !classified.findings.is_empty()
+        && (policy::asks_for_size() || !allowed(&classified.findings))
+    {
+        facts.figures = true;
+        classified = rules::classify(&statement, &facts);
+    }
     let risk = classified.risk();
     let mut frame = Frame {
         id: NEXT_ID.replace(NEXT_ID.get() + 1),
@@ -100,18 +107,25 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
     Ok(Some(id))
 }
 
-fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
-    let session_role = session::role_name(session::session_user());
-    let application = rows::application_name();
-    let superuser = session::is_superuser(session::session_user());
+fn judged(findings: Vec<Finding>, session_role: &str) -> Vec<Judged> {
     let actor = Actor {
-        session_role: &session_role,
-        application: &application,
-        superuser,
+        session_role,
+        application: &rows::application_name(),
+        superuser: session::is_superuser(session::session_user()),
         now: xact::now(),
     };
-    let rows = policy::rows();
-    frame.judged = decide::judge(findings, &rows, &actor);
+    decide::judge(findings, &policy::rows(), &actor)
+}
+
+/// Does the policy let all of it pass without a word?
+fn allowed(findings: &[Finding]) -> bool {
+    let session_role = session::role_name(session::session_user());
+    decide::verdict(&judged(findings.to_vec(), &session_role)) == Action::Allow
+}
+
+fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
+    let session_role = session::role_name(session::session_user());
+    frame.judged = judged(findings, &session_role);
     frame.verdict = decide::verdict(&frame.judged);
     let mut keeps = settings::auto_snapshot();
     if frame.verdict >= Action::RequireApproval {
@@ -193,7 +207,9 @@ fn keep(frame: &Frame) -> Result<Option<i64>> {
                 snapshot::Cause::Truncate
             }
             Body::WholeTableDml { targets } => {
-                match targets.iter().find(|(_, identity)| *identity == object.identity) {
+                // A partition or child goes the way of the tables that are named.
+                let own = targets.iter().find(|(_, identity)| *identity == object.identity);
+                match own.or(targets.first()) {
                     Some((WholeTable::Update, _)) => snapshot::Cause::Update,
                     _ => snapshot::Cause::Delete,
                 }
@@ -397,7 +413,7 @@ pub fn dropped(objects: &[Dropped]) -> Result<()> {
         return Ok(());
     }
     let unforeseen = FRAMES.with_borrow(|frames| {
-        let Some(frame) = frames.last() else { return None };
+        let frame = frames.last()?;
         let foreseen = |address: (u32, u32, i32)| {
             frame.loss.objects.iter().any(|o| {
                 o.address == address

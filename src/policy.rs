@@ -29,6 +29,11 @@ pub fn rows() -> Rc<Vec<Row>> {
     rows
 }
 
+/// Has any row a condition on sizes?
+pub fn asks_for_size() -> bool {
+    rows().iter().any(|row| row.min_bytes.is_some())
+}
+
 fn read() -> std::result::Result<Vec<Row>, spi::Error> {
     const QUERY: &str = "SELECT id, rule, object_pattern, role_name, application_pattern, min_bytes, \
          active_from, active_until, action \

@@ -43,7 +43,6 @@ fn event_triggers() -> Result<Row> {
                         None,
                         &[name.as_ref().into()],
                     )?
-                    .into_iter()
                     .next()
                     .map_or(Ok(None), |row| row.get::<String>(1))
             })
@@ -165,7 +164,6 @@ fn versions() -> Result<Row> {
                     None,
                     &[],
                 )?
-                .into_iter()
                 .next()
                 .map_or(Ok(None), |row| row.get::<String>(1))
         })

@@ -55,7 +55,6 @@ fn create_event_triggers() -> Result<(), GuardError> {
                         None,
                         &[name.as_ref().into()],
                     )?
-                    .into_iter()
                     .next()
                     .map_or(Ok(None), |row| row.get(1))?;
                 if state.is_none() {
@@ -85,6 +84,7 @@ fn create_event_triggers() -> Result<(), GuardError> {
 }
 
 #[pg_extern(stable, parallel_unsafe)]
+#[allow(clippy::type_complexity)] // the shape of the SQL result
 fn status() -> Result<
     TableIterator<
         'static,

@@ -2,11 +2,12 @@
 //! of a table hold: tables are opened under conditional locks only.
 
 use super::armed::House;
+use super::dml::Target;
 use super::reader::{Node, items, text};
 use super::{server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
-use guard_core::statement::{AlterTable, Body, ObjectKind, Statement, WholeTable};
+use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement};
 use pgrx::pg_sys;
 use std::collections::{HashMap, VecDeque};
 
@@ -16,6 +17,9 @@ const PG_DEPEND_DEPENDER: pg_sys::Oid = pg_sys::Oid::from_u32(2673);
 const PG_DEPEND_REFERENCE: pg_sys::Oid = pg_sys::Oid::from_u32(2674);
 const PG_SHDEPEND: pg_sys::Oid = pg_sys::Oid::from_u32(1214);
 const PG_SHDEPEND_REFERENCE: pg_sys::Oid = pg_sys::Oid::from_u32(1233);
+/// The index on the name, and the name's column, of pg_proc.
+const PG_PROC_NAME: pg_sys::Oid = pg_sys::Oid::from_u32(2691);
+const PRONAME: i16 = 2;
 
 /// How many pages a count reads before it becomes an estimate (2 MB).
 const PROBE_PAGES: u32 = 256;
@@ -27,7 +31,10 @@ pub struct Catalog {
     pub house: House,
     /// The parse tree; None for DML, whose targets are given by OID.
     pub node: Option<Node>,
-    pub targets: Vec<(WholeTable, pg_sys::Oid)>,
+    pub targets: Vec<Target>,
+    /// Are rows and bytes wanted? They cost file-system calls and page reads, so they are asked
+    /// for only when somebody will read them.
+    pub figures: bool,
 }
 
 impl Facts for Catalog {
@@ -81,28 +88,67 @@ impl Catalog {
         };
         match &statement.body {
             Body::AlterEventTrigger { name, .. } => by_name(ObjectKind::EventTrigger, name),
+            // Replacing, altering or renaming a function of the guard's schema.
             Body::Object {
                 kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine,
                 name,
+            }
+            | Body::Rename {
+                kind: ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine,
+                name,
+                ..
+            } => self.is_own_function(name).then_some((
+                pg_sys::NamespaceRelationId,
+                self.house.namespace,
+                0,
+            )),
+            Body::Drop {
+                kind: ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy,
+                ..
             } => {
-                // Replacing or altering a function of the guard's schema.
-                let schema = name.split_once('.').map(|(schema, _)| schema)?;
-                (schema == "migration_guard").then_some((
-                    pg_sys::NamespaceRelationId,
-                    self.house.namespace,
-                    0,
-                ))
+                let stmt: *mut pg_sys::DropStmt = self.node?.ptr();
+                // SAFETY: the body says that the node is a DropStmt.
+                let objects = unsafe { items::<pg_sys::List>((*stmt).objects) };
+                objects
+                    .into_iter()
+                    .map(|object| (pg_sys::RelationRelationId, table_before_name(object), 0))
+                    .find(|address| self.is_guard(*address))
             }
             Body::Object { kind, name } => by_name(*kind, name),
             Body::Rename { kind, relation, name, .. } => match relation {
-                Some(relation) => relation_by_name(relation),
+                Some(relation) => self.guarded_relation(relation),
                 None => by_name(*kind, name),
             },
             Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
-                relation_by_name(relation)
+                self.guarded_relation(relation)
             }
             _ => None,
         }
+    }
+
+    /// The relation, if its name can be one of the guard's at all: looking up every name that a
+    /// CREATE TABLE is about to make would cost a scan each.
+    fn guarded_relation(&self, name: &Name) -> Option<Address> {
+        let house = &self.house;
+        let possible = match &name.schema {
+            Some(schema) => schema.starts_with("migration_guard"),
+            // SAFETY: reads the session's search path.
+            None => oids(unsafe { pg_sys::fetch_search_path(false) })
+                .iter()
+                .any(|n| *n == house.namespace || *n == house.snapshots_namespace),
+        };
+        possible.then(|| relation_by_name(name)).flatten()
+    }
+
+    /// Could this name, as the statement gives it, mean a function of the guard's schema?
+    fn is_own_function(&self, name: &str) -> bool {
+        if let Some((schema, _)) = name.split_once('.') {
+            return schema == "migration_guard";
+        }
+        // SAFETY: reads the backend's search path.
+        let path = oids(unsafe { pg_sys::fetch_search_path(false) });
+        path.contains(&self.house.namespace)
+            && functions_called(name).contains(&self.house.namespace)
     }
 
     fn is_guard(&self, (class, oid, _): Address) -> bool {
@@ -174,11 +220,8 @@ impl Catalog {
                 if oid == pg_sys::InvalidOid {
                     continue;
                 }
-                let rights = pg_sys::pg_class_aclcheck(
-                    oid,
-                    session::current_user(),
-                    pg_sys::ACL_TRUNCATE.into(),
-                );
+                let rights =
+                    pg_sys::pg_class_aclcheck(oid, session::current_user(), version::ACL_TRUNCATE);
                 refused |= rights != pg_sys::AclResult::ACLCHECK_OK;
                 let all = if (*range_var).inh { with_descendants(oid) } else { vec![oid] };
                 all.into_iter().for_each(|o| push_new(&mut relations, o));
@@ -200,10 +243,14 @@ impl Catalog {
                 }
             }
         }
-        let objects = relations
+        let mut objects: Vec<Object> = relations
             .into_iter()
             .filter_map(|oid| self.object((pg_sys::RelationRelationId, oid, 0), Via::Named))
             .collect();
+        // Whether there is anything to lose decides about the finding itself.
+        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && o.rows.is_none()) {
+            object.rows = with_relation(object.address.1.into(), count).filter(|r| r.none());
+        }
         Loss { objects, refused }
     }
 
@@ -222,8 +269,11 @@ impl Catalog {
             match command {
                 AlterTable::DropColumn { column, cascade, .. } => {
                     cascades |= cascade;
-                    let relations =
+                    let mut relations =
                         if recurses { with_descendants(relation) } else { vec![relation] };
+                    if *cascade && relkind(relation) == b'c' {
+                        relations.extend(tables_of_type(relation));
+                    }
                     named.extend(relations.into_iter().filter_map(|r| {
                         column_number(r, column).map(|n| (pg_sys::RelationRelationId, r, n))
                     }));
@@ -239,11 +289,13 @@ impl Catalog {
     }
 
     fn of_dml(&self) -> Loss {
-        let objects = self
-            .targets
-            .iter()
-            .filter_map(|(_, oid)| self.object((pg_sys::RelationRelationId, *oid, 0), Via::Named))
-            .collect();
+        let relation = |oid, via| self.object((pg_sys::RelationRelationId, oid, 0), via);
+        let named = self.targets.iter().filter_map(|t| relation(t.relation, Via::Named));
+        // The rows of children and partitions go with those of their parent.
+        let below = self.targets.iter().filter(|t| t.inherits).flat_map(|t| {
+            with_descendants(t.relation).into_iter().filter(|oid| *oid != t.relation)
+        });
+        let objects = named.chain(below.filter_map(|oid| relation(oid, Via::Part))).collect();
         Loss { objects, refused: false }
     }
 
@@ -256,39 +308,50 @@ impl Catalog {
         let mut seen: HashMap<Address, Via> = HashMap::new();
         let mut order: Vec<Address> = Vec::new();
         let mut queue: VecDeque<Address> = VecDeque::new();
+        // What CASCADE takes is followed last: an object that is a part of something named, or is
+        // named itself, is no surprise, whichever way leads to it first.
+        let mut later: VecDeque<[Address; 2]> = VecDeque::new();
         for address in named {
             if seen.insert(*address, Via::Named).is_none() {
                 order.push(*address);
                 queue.push_back(*address);
             }
         }
-        while let Some(object) = queue.pop_front() {
-            for (dependent, edge) in dependents(object) {
-                let content = contents && named.contains(&object);
-                let via = match edge {
-                    b'n' if content && cascade => Via::Part,
-                    b'n' if cascade => Via::Cascade,
-                    b'n' => continue,
-                    _ => Via::Part,
-                };
-                // A dependent that is an inner part of something else takes that with it: the rule
-                // of a view takes the view, a member takes its extension.
-                let target = if edge == b'n' {
-                    owner_of(dependent).filter(|o| !seen.contains_key(o)).unwrap_or(dependent)
-                } else {
-                    dependent
-                };
-                for address in [target, dependent] {
-                    let whole = (address.0, address.1, 0);
-                    if seen.contains_key(&address) || (address.2 != 0 && seen.contains_key(&whole))
-                    {
-                        continue;
+        loop {
+            let (targets, via) = if let Some(object) = queue.pop_front() {
+                let content = cascade && contents && named.contains(&object);
+                let mut parts = Vec::new();
+                for (dependent, edge) in dependents(object) {
+                    // A dependent that is an inner part of something else takes that with it: the
+                    // rule of a view takes the view, a member takes its extension.
+                    match edge {
+                        b'n' if content => {
+                            parts.push(owner_of(dependent).unwrap_or(dependent));
+                            parts.push(dependent);
+                        }
+                        b'n' if cascade => {
+                            later.push_back([owner_of(dependent).unwrap_or(dependent), dependent]);
+                        }
+                        b'n' => {}
+                        _ => parts.push(dependent),
                     }
-                    let via = if address == target { via } else { Via::Part };
+                }
+                (parts, Via::Part)
+            } else if let Some(targets) = later.pop_front() {
+                (targets.to_vec(), Via::Cascade)
+            } else {
+                break;
+            };
+            let mut via = via;
+            for address in targets {
+                let whole = (address.0, address.1, 0);
+                if !seen.contains_key(&whole) && !seen.contains_key(&address) {
                     seen.insert(address, via);
                     order.push(address);
                     queue.push_back(address);
                 }
+                // The first is what CASCADE takes, the second an inner part of it.
+                via = Via::Part;
             }
         }
         for address in order {
@@ -335,13 +398,16 @@ impl Catalog {
             name: column_name(oid, sub).unwrap_or_default(),
             table,
             via,
-            transient: relation.is_some_and(|r| is_transient(r, sub)),
+            transient: match relation {
+                Some(relation) => is_transient(relation, sub),
+                None => xact::is_new(class, oid, sub),
+            },
             guard,
             visible: readable,
             rows: None,
             bytes: 0,
         };
-        if kind.is_table() && !object.transient && !guard {
+        if self.figures && kind.is_table() && !object.transient && !guard {
             let (rows, bytes) = measure(oid, kind);
             object.bytes = bytes;
             object.rows = Some(if readable || rows.none() { rows } else { Rows::Unknown });
@@ -350,7 +416,7 @@ impl Catalog {
     }
 }
 
-fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
+fn relation_by_name(name: &Name) -> Option<Address> {
     let schema = match &name.schema {
         Some(schema) => Some(std::ffi::CString::new(schema.as_str()).ok()?),
         None => None,
@@ -372,16 +438,47 @@ fn relation_by_name(name: &guard_core::statement::Name) -> Option<Address> {
     (oid != pg_sys::InvalidOid).then_some((pg_sys::RelationRelationId, oid, 0))
 }
 
+/// The server's words for a kind, as in `materialized view`.
+fn words(kind: ObjectKind) -> String {
+    let mut words = String::new();
+    for c in format!("{kind:?}").chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+/// `schema.name`, each quoted where the server would quote it.
+fn qualified(schema: &str, name: &str) -> Option<String> {
+    let schema = std::ffi::CString::new(schema).ok()?;
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: both are NUL-terminated; the result is palloc'd.
+    Some(text(unsafe { pg_sys::quote_qualified_identifier(schema.as_ptr(), name.as_ptr()) }))
+}
+
 /// Type and identity of the relation that a statement was about, once it ran.
 pub fn subject(statement: &Statement) -> Option<(String, String)> {
     match &statement.body {
-        Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
+        Body::AlterTable { relation, kind, .. } | Body::Relation { relation, kind } => {
+            if let Some(schema) = &relation.schema {
+                let on_table = !matches!(
+                    kind,
+                    ObjectKind::View
+                        | ObjectKind::MaterializedView
+                        | ObjectKind::Sequence
+                        | ObjectKind::ForeignTable
+                        | ObjectKind::Type
+                ) || (*kind == ObjectKind::Index
+                    && statement.class == Class::IndexStmt);
+                let type_name = if on_table { "table".into() } else { words(*kind) };
+                return Some((type_name, qualified(schema, &relation.name)?));
+            }
             let address = relation_by_name(relation)?;
             Some((type_name(kind_of(address), address), identity(address)?))
         }
-        Body::Object { kind, name } if !name.is_empty() => {
-            Some((format!("{kind:?}").to_lowercase(), name.clone()))
-        }
+        Body::Object { kind, name } if !name.is_empty() => Some((words(*kind), name.clone())),
         _ => None,
     }
 }
@@ -495,7 +592,7 @@ fn may_select(relation: pg_sys::Oid) -> bool {
     let user = session::current_user();
     // SAFETY: reads the relation's rights; row security is asked without raising.
     unsafe {
-        pg_sys::pg_class_aclcheck(relation, user, pg_sys::ACL_SELECT.into())
+        pg_sys::pg_class_aclcheck(relation, user, version::ACL_SELECT)
             == pg_sys::AclResult::ACLCHECK_OK
     }
 }
@@ -517,6 +614,7 @@ fn scan<T>(
             let (procedure, datum) = match key {
                 Key::Oid(oid) => (pg_sys::F_OIDEQ, pg_sys::Datum::from(*oid)),
                 Key::Int(n) => (pg_sys::F_INT4EQ, pg_sys::Datum::from(*n)),
+                Key::Name(name) => (pg_sys::F_NAMEEQ, pg_sys::Datum::from(&raw const *name)),
             };
             pg_sys::ScanKeyInit(
                 scankey,
@@ -550,6 +648,44 @@ fn scan<T>(
 enum Key {
     Oid(pg_sys::Oid),
     Int(i32),
+    Name(pg_sys::NameData),
+}
+
+/// Does a statement that runs now see this function? Not before the one that makes it is over.
+pub fn function_is_visible(function: pg_sys::Oid) -> bool {
+    let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+    // SAFETY: a syscache lookup; the tuple is released at once.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(cache, function.into());
+        if !tuple.is_null() {
+            pg_sys::ReleaseSysCache(tuple);
+        }
+        !tuple.is_null()
+    }
+}
+
+/// The schemas in which there is a function of this name.
+fn functions_called(name: &str) -> Vec<pg_sys::Oid> {
+    let mut key = pg_sys::NameData::default();
+    // A name is never longer than its type has room for, its end included.
+    for (to, from) in key.data.iter_mut().zip(name.bytes().take(pg_sys::NAMEDATALEN as usize - 1)) {
+        *to = from as std::ffi::c_char;
+    }
+    scan(pg_sys::ProcedureRelationId, PG_PROC_NAME, &[(PRONAME, Key::Name(key))], |tuple| {
+        // SAFETY: a tuple of pg_proc, of which the fixed-width part is read.
+        unsafe { (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>()).pronamespace }
+    })
+}
+
+/// The table in a list of names that ends with the name of a trigger, rule or policy.
+fn table_before_name(names: *mut pg_sys::List) -> pg_sys::Oid {
+    // SAFETY: the grammar makes these lists of a qualified table name and one name after it, all
+    // String nodes; the copy is cut, not the statement's own list.
+    unsafe {
+        let length = (*names).length - 1;
+        let table = pg_sys::list_truncate(pg_sys::list_copy(names), length);
+        relation_oid(pg_sys::makeRangeVarFromNameList(table))
+    }
 }
 
 /// What depends on `object`, with the kind of the dependency.
@@ -599,6 +735,21 @@ fn owned_by(role: pg_sys::Oid) -> Vec<Address> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The tables made `OF` a composite type, which follow it when it changes.
+fn tables_of_type(composite: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a syscache lookup.
+    let row_type = unsafe { pg_sys::get_rel_type_id(composite) };
+    dependents((pg_sys::TypeRelationId, row_type, 0))
+        .into_iter()
+        .filter(|((class, oid, sub), _)| {
+            *class == pg_sys::RelationRelationId
+                && *sub == 0
+                && matches!(relkind(*oid), b'r' | b'p')
+        })
+        .map(|((_, oid, _), _)| oid)
+        .collect()
 }
 
 fn column_number(relation: pg_sys::Oid, column: &str) -> Option<i32> {
@@ -746,7 +897,8 @@ fn is_transient(relation: pg_sys::Oid, column: i32) -> bool {
     // SAFETY: the relation is open; the relation cache keeps the creating subtransaction for as
     // long as the transaction lasts. (xmin would not do: an ALTER changes it.)
     let created = with_relation(relation, |rel| unsafe { (*rel).rd_createSubid != 0 });
-    created.unwrap_or(false) || (column != 0 && xact::column_is_new(relation, column))
+    created.unwrap_or(false)
+        || (column != 0 && xact::is_new(pg_sys::RelationRelationId, relation, column))
 }
 
 /// Rows (counted in the first pages, estimated beyond) and bytes with toast and indexes.

@@ -17,6 +17,29 @@ use std::ffi::{CStr, c_int, c_void};
 const EXAMINED: c_int = -0x4D47_0001;
 const DELETES_ALL: c_int = -0x4D47_0002;
 const UPDATES_ALL: c_int = -0x4D47_0003;
+/// Added to the two above for ONLY: children and partitions are left alone.
+const ONLY: c_int = -0x10;
+
+/// A relation of which every row can be touched.
+pub struct Target {
+    pub what: WholeTable,
+    pub relation: pg_sys::Oid,
+    /// With its children and partitions.
+    pub inherits: bool,
+}
+
+impl Target {
+    fn from_mark(mark: c_int, relation: pg_sys::Oid) -> Option<Self> {
+        let (what, inherits) = match mark {
+            DELETES_ALL => (WholeTable::Delete, true),
+            UPDATES_ALL => (WholeTable::Update, true),
+            m if m == DELETES_ALL + ONLY => (WholeTable::Delete, false),
+            m if m == UPDATES_ALL + ONLY => (WholeTable::Update, false),
+            _ => return None,
+        };
+        Some(Self { what, relation, inherits })
+    }
+}
 
 /// The marks for a query; NULL for one that changes no rows.
 ///
@@ -82,7 +105,8 @@ unsafe fn whole_table(query: *mut pg_sys::Query) -> Option<(c_int, pg_sys::Oid)>
         let entry = *entries.get(usize::try_from(index).ok()? - 1)?;
         let table = (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
             && matches!((*entry).relkind as u8, b'r' | b'p' | b'f');
-        table.then_some((what, (*entry).relid))
+        let only = if (*entry).inh { 0 } else { ONLY };
+        table.then_some((what + only, (*entry).relid))
     }
 }
 
@@ -241,9 +265,7 @@ pub unsafe fn concerns(query: *mut pg_sys::QueryDesc, eflags: c_int) -> bool {
 ///
 /// # Safety
 /// `query` must be a valid query descriptor for which [`concerns`] holds.
-pub unsafe fn capture(
-    query: *mut pg_sys::QueryDesc,
-) -> Option<(Statement, Vec<(WholeTable, pg_sys::Oid)>)> {
+pub unsafe fn capture(query: *mut pg_sys::QueryDesc) -> Option<(Statement, Vec<Target>)> {
     // SAFETY: the plan, its lists and the source text belong to the descriptor.
     unsafe {
         let plan = (*query).plannedstmt;
@@ -253,14 +275,10 @@ pub unsafe fn capture(
             .into_iter()
             .map(|i| ((*i).cacheId, (*i).hashValue))
             .collect();
-        let targets: Vec<(WholeTable, pg_sys::Oid)> = if marks.iter().any(|m| m.0 == EXAMINED) {
+        let targets: Vec<Target> = if marks.iter().any(|m| m.0 == EXAMINED) {
             marks
                 .into_iter()
-                .filter_map(|(what, relation)| match what {
-                    DELETES_ALL => Some((WholeTable::Delete, relation.into())),
-                    UPDATES_ALL => Some((WholeTable::Update, relation.into())),
-                    _ => None,
-                })
+                .filter_map(|(mark, relation)| Target::from_mark(mark, relation.into()))
                 .collect()
         } else {
             from_source(plan, text)
@@ -273,9 +291,9 @@ pub unsafe fn capture(
         statement.body = Body::WholeTableDml {
             targets: targets
                 .iter()
-                .map(|(what, oid)| {
-                    let address = (pg_sys::RelationRelationId, *oid, 0);
-                    (*what, super::catalog::identity(address).unwrap_or_default())
+                .map(|target| {
+                    let address = (pg_sys::RelationRelationId, target.relation, 0);
+                    (target.what, super::catalog::identity(address).unwrap_or_default())
                 })
                 .collect(),
         };
@@ -285,10 +303,7 @@ pub unsafe fn capture(
 
 /// A plan without marks: is one of the DELETE or UPDATE in its source without a WHERE? Then every
 /// relation that the plan changes counts.
-unsafe fn from_source(
-    plan: *mut pg_sys::PlannedStmt,
-    text: &str,
-) -> Vec<(WholeTable, pg_sys::Oid)> {
+unsafe fn from_source(plan: *mut pg_sys::PlannedStmt, text: &str) -> Vec<Target> {
     let Ok(text) = std::ffi::CString::new(text) else { return Vec::new() };
     // SAFETY: the text was parsed by this server before; its raw statements are walked by tag.
     unsafe {
@@ -305,7 +320,7 @@ unsafe fn from_source(
         (0..(*list).length as usize)
             .filter_map(|i| usize::try_from((*(*list).elements.add(i)).int_value).ok())
             .filter_map(|index| entries.get(index.wrapping_sub(1)))
-            .map(|entry| (what, (**entry).relid))
+            .map(|entry| Target { what, relation: (**entry).relid, inherits: (**entry).inh })
             .collect()
     }
 }

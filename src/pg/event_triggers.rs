@@ -70,7 +70,7 @@ fn started(node: Node) {
     let Some(house) = armed::house() else { return };
     let text = source_of(node);
     let statement = reader::statement(node, &text);
-    let facts = Catalog { house, node: Some(node), targets: Vec::new() };
+    let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
     guard::before(Captured { statement, facts, by_trigger: true });
 }
 

@@ -8,7 +8,7 @@
 use super::catalog::Catalog;
 use super::nesting::{self, Level};
 use super::reader::{self, Node};
-use super::{armed, dml, log, xact};
+use super::{armed, catalog, dml, log, xact};
 use crate::guard::{self, Captured};
 use guard_core::statement::{Class, Recording};
 use pgrx::pg_sys;
@@ -138,7 +138,7 @@ unsafe extern "C-unwind" fn before_utility(
             // SAFETY: as above.
             let source = unsafe { CStr::from_ptr(query) }.to_string_lossy();
             let statement = reader::statement(node, reader::slice(&source, location, len));
-            let facts = Catalog { house, node: Some(node), targets: Vec::new() };
+            let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
             guard::before(Captured { statement, facts, by_trigger: false })
         }
     } else {
@@ -208,7 +208,7 @@ unsafe extern "C-unwind" fn before_dml(query: *mut pg_sys::QueryDesc) {
     let Some(house) = armed::house() else { return };
     // SAFETY: the server passes a valid query descriptor, alive for the whole call.
     let Some((statement, targets)) = (unsafe { dml::capture(query) }) else { return };
-    let facts = Catalog { house, node: None, targets };
+    let facts = Catalog { house, node: None, targets, figures: false };
     if let Some(frame) = guard::before(Captured { statement, facts, by_trigger: false }) {
         guard::ends_with(frame, query as usize);
     }
@@ -280,17 +280,20 @@ unsafe extern "C-unwind" fn object_access(
             next(access, class, object, sub, arg);
         }
         if access == pg_sys::ObjectAccessType::OAT_POST_CREATE
-            && class == pg_sys::RelationRelationId
-            && sub != 0
+            && (class != pg_sys::RelationRelationId || sub != 0)
         {
-            note_column(object, sub);
+            note_created(class, object, sub);
         }
     }
 }
 
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn note_column(relation: pg_sys::Oid, column: c_int) {
-    xact::column_added(relation, column);
+unsafe extern "C-unwind" fn note_created(class: pg_sys::Oid, object: pg_sys::Oid, column: c_int) {
+    // A function that is replaced is announced as a new one; but it can be seen already.
+    if class == pg_sys::ProcedureRelationId && catalog::function_is_visible(object) {
+        return;
+    }
+    xact::created(class, object, column);
 }
 
 unsafe extern "C-unwind" fn emit_log(edata: *mut pg_sys::ErrorData) {

@@ -87,14 +87,14 @@ fn body(node: Node, class: Class) -> Body {
             Class::DropOwnedStmt => {
                 let stmt: *mut pg_sys::DropOwnedStmt = node.ptr();
                 Body::DropOwned {
-                    roles: items((*stmt).roles).into_iter().map(|r| role(r)).collect(),
+                    roles: items((*stmt).roles).into_iter().map(role).collect(),
                     cascade: (*stmt).behavior == pg_sys::DropBehavior::DROP_CASCADE,
                 }
             }
             Class::TruncateStmt => {
                 let stmt: *mut pg_sys::TruncateStmt = node.ptr();
                 Body::Truncate {
-                    relations: items((*stmt).relations).into_iter().map(|r| name(r)).collect(),
+                    relations: items((*stmt).relations).into_iter().map(name).collect(),
                     cascade: (*stmt).behavior == pg_sys::DropBehavior::DROP_CASCADE,
                 }
             }
@@ -104,7 +104,7 @@ fn body(node: Node, class: Class) -> Body {
                     relation: name((*stmt).relation),
                     kind: object_kind((*stmt).objtype),
                     missing_ok: (*stmt).missing_ok,
-                    commands: items((*stmt).cmds).into_iter().map(|c| alter_table(c)).collect(),
+                    commands: items((*stmt).cmds).into_iter().map(alter_table).collect(),
                 }
             }
             Class::RenameStmt => {
@@ -114,7 +114,7 @@ fn body(node: Node, class: Class) -> Body {
                     kind: object_kind((*stmt).renameType),
                     relation: (!relation.is_null()).then(|| name(relation)),
                     name: if (*stmt).subname.is_null() {
-                        object_name((*stmt).renameType, (*stmt).object)
+                        object_name((*stmt).object)
                     } else {
                         text((*stmt).subname)
                     },
@@ -254,7 +254,7 @@ fn subject(
     node: *mut pg_sys::Node,
 ) -> Body {
     if range_var.is_null() {
-        object(object_kind(kind), object_name(kind, node))
+        object(object_kind(kind), object_name(node))
     } else {
         relation(range_var, object_kind(kind))
     }
@@ -291,7 +291,7 @@ fn names(list: *mut pg_sys::List) -> String {
 }
 
 /// The name of an object as the grammar holds it, for messages: the form depends on the kind.
-fn object_name(kind: pg_sys::ObjectType::Type, node: *mut pg_sys::Node) -> String {
+fn object_name(node: *mut pg_sys::Node) -> String {
     if node.is_null() {
         return String::new();
     }
@@ -309,7 +309,7 @@ fn object_name(kind: pg_sys::ObjectType::Type, node: *mut pg_sys::Node) -> Strin
                 if all_strings {
                     names(node.cast())
                 } else {
-                    parts.into_iter().map(|p| object_name(kind, p)).collect::<Vec<_>>().join(" ")
+                    parts.into_iter().map(object_name).collect::<Vec<_>>().join(" ")
                 }
             }
             _ => String::new(),
@@ -328,7 +328,7 @@ unsafe fn drop_stmt(stmt: *mut pg_sys::DropStmt) -> Body {
         let kind = (*stmt).removeType;
         Body::Drop {
             kind: object_kind(kind),
-            names: items((*stmt).objects).into_iter().map(|o| object_name(kind, o)).collect(),
+            names: items((*stmt).objects).into_iter().map(object_name).collect(),
             cascade: (*stmt).behavior == pg_sys::DropBehavior::DROP_CASCADE,
             missing_ok: (*stmt).missing_ok,
             concurrent: (*stmt).concurrent,
@@ -337,12 +337,16 @@ unsafe fn drop_stmt(stmt: *mut pg_sys::DropStmt) -> Body {
 }
 
 fn persistent_setting(stmt: *mut pg_sys::VariableSetStmt) -> Body {
-    // SAFETY: the three statements that end here always have a setstmt.
-    let name = unsafe {
+    // SAFETY: the three statements that end here always have a setstmt. The arguments of a known
+    // setting are constants, which the server writes as one palloc'd string; NULL for none.
+    unsafe {
         let all = (*stmt).kind == pg_sys::VariableSetKind::VAR_RESET_ALL;
-        (!all && !(*stmt).name.is_null()).then(|| text((*stmt).name))
-    };
-    Body::PersistentSetting { name }
+        let name = (!all && !(*stmt).name.is_null()).then(|| text((*stmt).name));
+        let set = (*stmt).kind == pg_sys::VariableSetKind::VAR_SET_VALUE;
+        let listed = name.as_deref().is_some_and(|n| n.ends_with("_preload_libraries"));
+        let value = (set && listed).then(|| text(pg_sys::ExtractSetVariableArgs(stmt)));
+        Body::PersistentSetting { name, value }
+    }
 }
 
 fn alter_table(cmd: *mut pg_sys::AlterTableCmd) -> AlterTable {

@@ -181,7 +181,7 @@ mod tests {
     fn alter_table_is_a_list() {
         let Body::AlterTable { relation, kind, commands, .. } =
             read("ALTER TABLE s.t DROP a CASCADE, DROP IF EXISTS \"B\", ADD c int, ALTER d DROP NOT NULL, \
-                  DETACH PARTITION p CONCURRENTLY, DISABLE TRIGGER ALL, SET UNLOGGED")
+                  DISABLE TRIGGER ALL, SET UNLOGGED")
             .body
         else {
             panic!("not an ALTER TABLE");
@@ -194,11 +194,16 @@ mod tests {
                 AlterTable::DropColumn { column: "B".into(), cascade: false, missing_ok: true },
                 AlterTable::AddColumn { column: "c".into() },
                 AlterTable::DropNotNull { column: "d".into() },
-                AlterTable::DetachPartition { concurrently: true },
                 AlterTable::DisableTrigger { name: None },
                 AlterTable::SetUnlogged,
             ]
         );
+        let Body::AlterTable { commands, .. } =
+            read("ALTER TABLE t DETACH PARTITION p CONCURRENTLY").body
+        else {
+            panic!("not an ALTER TABLE");
+        };
+        assert_eq!(commands, vec![AlterTable::DetachPartition { concurrently: true }]);
     }
 
     #[pg_test]

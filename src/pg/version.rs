@@ -86,3 +86,9 @@ pub fn server() -> u32 {
 /// Columns of pg_constraint: the type, and the table that it is on (18 put one before it).
 pub const CONSTRAINT_TYPE: i16 = 4;
 pub const CONSTRAINT_TABLE: i16 = if cfg!(feature = "pg18") { 9 } else { 8 };
+
+/// Rights, in the width that the version's AclMode has (64 bits since 16).
+#[allow(clippy::unnecessary_cast)]
+pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;
+#[allow(clippy::unnecessary_cast)]
+pub const ACL_TRUNCATE: pg_sys::AclMode = pg_sys::ACL_TRUNCATE as pg_sys::AclMode;

@@ -4,12 +4,14 @@ use super::{nesting, rows};
 use crate::{approval, guard, history};
 use pgrx::pg_sys;
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 thread_local! {
     /// One mark per open subtransaction: the nesting level at its start.
     static MARKS: RefCell<Vec<(pg_sys::SubTransactionId, nesting::Level)>> = const { RefCell::new(Vec::new()) };
-    /// Columns added by this transaction, with the transaction nest level that added them.
-    static NEW_COLUMNS: RefCell<Vec<(pg_sys::Oid, i32, i32)>> = const { RefCell::new(Vec::new()) };
+    /// What this transaction created: catalog, OID and column, with the transaction nest level.
+    /// Of relations only the columns: the relation cache knows the rest.
+    static CREATED: RefCell<HashMap<(pg_sys::Oid, pg_sys::Oid, i32), i32>> = RefCell::default();
 }
 
 /// The nest level of the present (sub)transaction; 1 is the transaction itself.
@@ -18,15 +20,14 @@ pub fn nest_level() -> i32 {
     unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
-/// Was this column added by the present transaction?
-pub fn column_is_new(relation: pg_sys::Oid, column: i32) -> bool {
-    NEW_COLUMNS.with_borrow(|new| new.iter().any(|(r, c, _)| (*r, *c) == (relation, column)))
+/// Was this object, or column of a relation, created by the present transaction?
+pub fn is_new(class: pg_sys::Oid, object: pg_sys::Oid, column: i32) -> bool {
+    CREATED.with_borrow(|created| created.contains_key(&(class, object, column)))
 }
 
-/// Notes that the present transaction added a column.
-pub fn column_added(relation: pg_sys::Oid, column: i32) {
-    let level = nest_level();
-    NEW_COLUMNS.with_borrow_mut(|new| new.push((relation, column, level)));
+/// Notes that the present transaction created an object or column.
+pub fn created(class: pg_sys::Oid, object: pg_sys::Oid, column: i32) {
+    CREATED.with_borrow_mut(|created| created.insert((class, object, column), nest_level()));
 }
 
 /// Microseconds since 2000-01-01 00:00 UTC, as Postgres counts them.
@@ -59,7 +60,7 @@ unsafe extern "C-unwind" fn on_xact(event: pg_sys::XactEvent::Type, _arg: *mut s
 /// A commit inside a procedure leaves the statements around it running, so their frames stay.
 fn transaction_over() {
     MARKS.with_borrow_mut(Vec::clear);
-    NEW_COLUMNS.with_borrow_mut(Vec::clear);
+    CREATED.with_borrow_mut(HashMap::clear);
     history::forget(0);
     approval::forget(0);
 }
@@ -77,8 +78,8 @@ unsafe extern "C-unwind" fn on_subxact(
         E::SUBXACT_EVENT_COMMIT_SUB => {
             MARKS.with_borrow_mut(|m| m.retain(|(mark, _)| *mark < id));
             let parent = nest_level() - 1;
-            NEW_COLUMNS.with_borrow_mut(|new| {
-                new.iter_mut().for_each(|(.., level)| *level = (*level).min(parent));
+            CREATED.with_borrow_mut(|created| {
+                created.values_mut().for_each(|level| *level = (*level).min(parent));
             });
             history::merge_into(parent);
             approval::merge_into(parent);
@@ -97,7 +98,7 @@ unsafe extern "C-unwind" fn on_subxact(
                 nesting::back_to(level);
             }
             guard::forget_frames(aborted);
-            NEW_COLUMNS.with_borrow_mut(|new| new.retain(|(.., level)| *level < aborted));
+            CREATED.with_borrow_mut(|created| created.retain(|_, level| *level < aborted));
             history::forget(aborted);
             approval::forget(aborted);
         }

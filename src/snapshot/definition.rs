@@ -120,6 +120,10 @@ pub enum Piece {
     Original {
         original: String,
     },
+    /// the owner of the table, by its present name
+    Owner {
+        owner: String,
+    },
     /// the name of the table
     Target(()),
 }
@@ -155,6 +159,11 @@ pub fn parse(document: &str) -> Result<Definition> {
 }
 
 impl Definition {
+    /// The qualified name as a person writes it.
+    pub fn shown(&self) -> String {
+        format!("{}.{}", text::shown(&self.schema), text::shown(&self.name))
+    }
+
     /// The quoted and qualified name.
     pub fn identity(&self) -> String {
         super::db::qualified(&self.schema, &self.name)
@@ -186,8 +195,13 @@ impl Definition {
 }
 
 impl Step {
-    /// The statement for `target`; `own` derives names, None keeps the original ones.
-    pub fn statement(&self, target: &str, own: Option<&dyn Fn(&str) -> String>) -> String {
+    /// The statement for `target`, a table of `owner`; `own` derives names, None keeps the original ones.
+    pub fn statement(
+        &self,
+        target: &str,
+        owner: &str,
+        own: Option<&dyn Fn(&str) -> String>,
+    ) -> String {
         self.sql
             .iter()
             .map(|piece| match (piece, own) {
@@ -196,9 +210,38 @@ impl Step {
                 (Piece::Own { own: name }, Some(derive)) => super::db::quoted(&derive(name)),
                 (Piece::Original { original }, None) => original.clone(),
                 (Piece::Original { .. }, Some(_)) => String::new(),
+                (Piece::Owner { .. }, _) => super::db::quoted(owner),
                 (Piece::Target(()), _) => target.to_string(),
             })
             .collect()
+    }
+
+    /// What a user calls the step's object when it belongs to the copy `shown` of table `original`.
+    pub fn object_in_copy(
+        &self,
+        original: &str,
+        shown: &str,
+        derive: &dyn Fn(&str) -> String,
+    ) -> String {
+        let own = self.sql.iter().find_map(|piece| match piece {
+            Piece::Own { own } => Some(derive(own)),
+            _ => None,
+        });
+        match (own, self.object.split_once(' ')) {
+            (Some(name), Some((noun, _))) => format!("{noun} {name}"),
+            _ => self.object.replacen(original, shown, 1),
+        }
+    }
+
+    /// An index of a partitioned table, made on its partitions too.
+    pub fn on_all_partitions(&self) -> Self {
+        let mut step = self.clone();
+        for piece in &mut step.sql {
+            if matches!(piece, Piece::Text(text) if text == " ON ONLY ") {
+                *piece = Piece::Text(" ON ".to_string());
+            }
+        }
+        step
     }
 
     pub fn concerns(&self, columns: &[String]) -> bool {

@@ -2,7 +2,7 @@
 -- Runs with the guard's rights and search_path pg_catalog: it reads catalogs and deparses, and never
 -- evaluates an expression. A step's sql is an array of pieces: a string is literal text, null is the
 -- (possibly new) name of the table, {"own": n} a name that a copy must derive, {"original": s} text
--- that only a restore under the original name uses.
+-- that only a restore under the original name uses, {"owner": r} the owner of the table, called r then.
 WITH t AS (
     SELECT r.oid, r.relname, n.nspname, r.relkind, r.relpersistence, r.relispartition, r.relowner,
            r.relacl, r.relreplident, r.relrowsecurity, r.relforcerowsecurity, r.reltoastrelid,
@@ -65,12 +65,15 @@ WITH t AS (
            format('GRANT %s ON %s', string_agg(x.privilege_type
                || CASE WHEN g.col IS NULL THEN '' ELSE format(' (%I)', g.col) END, ', '
                ORDER BY x.privilege_type), g.prefix) AS head,
-           format(' TO %s%s', CASE WHEN x.grantee = 0 THEN 'PUBLIC'
-                  ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
-                  CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) AS tail
-      FROM acls g, unnest(g.acl) WITH ORDINALITY AS i(item, n), aclexplode(ARRAY[i.item]) AS x
+           -- the owner by the name that it will have then, others by the one that they have now
+           CASE WHEN x.grantee = 0 THEN to_jsonb('PUBLIC'::text)
+                WHEN x.grantee = t.relowner
+                THEN jsonb_build_object('owner', pg_get_userbyid(x.grantee))
+                ELSE to_jsonb(quote_ident(pg_get_userbyid(x.grantee))) END AS grantee,
+           CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS tail
+      FROM t, acls g, unnest(g.acl) WITH ORDINALITY AS i(item, n), aclexplode(ARRAY[i.item]) AS x
      GROUP BY g.object, g.cols, g.col, g.ord, i.n, x.is_grantable, x.grantor, x.grantee, g.prefix,
-              g.fq
+              g.fq, t.relowner
 ), step(phase, ord, kind, object, run_as, role, columns, sql) AS (
     -- sequences of serial columns
     SELECT 20, 1, 'sequence', 'sequence ' || s.fq, 'guard', NULL::name, jsonb_build_array(s.attname),
@@ -80,8 +83,8 @@ WITH t AS (
       FROM seqs s WHERE s.deptype = 'a'
     UNION ALL
     SELECT 20, 2, 'sequence-owner', 'sequence ' || s.fq, 'guard', NULL, jsonb_build_array(s.attname),
-           jsonb_build_array(format('ALTER SEQUENCE %s OWNER TO %I', s.fq,
-                                    pg_get_userbyid(s.relowner)))
+           jsonb_build_array(format('ALTER SEQUENCE %s OWNER TO ', s.fq),
+                             jsonb_build_object('owner', pg_get_userbyid(s.relowner)))
       FROM seqs s WHERE s.deptype = 'a'
     UNION ALL
     SELECT 60, 1, 'sequence-of', 'sequence ' || s.fq, 'guard', NULL, jsonb_build_array(s.attname),
@@ -112,8 +115,11 @@ WITH t AS (
     SELECT 40, a.attnum, 'column', format('column %s.%I', t.fq, a.attname), 'owner', NULL,
            jsonb_build_array(a.attname),
            jsonb_build_array(t.alter_only, NULL, format(' ALTER COLUMN %I SET (%s)', a.attname,
-               array_to_string(a.attoptions, ', ')))
-      FROM t, att a WHERE a.attoptions IS NOT NULL
+               string_agg(o, ', ')))
+      FROM t, att a, unnest(a.attoptions) o
+           -- pg_attver is the server's own stamp (security releases since November 2026), not a setting
+     WHERE NOT starts_with(o, 'pg_')
+     GROUP BY t.fq, t.alter_only, a.attname, a.attnum
     UNION ALL
     SELECT 50, a.attnum, 'default', format('default of column %s.%I', t.fq, a.attname), 'owner', NULL,
            jsonb_build_array(a.attname),
@@ -191,7 +197,8 @@ WITH t AS (
                CASE t.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
                     ELSE format('USING INDEX %I', i.relname) END)
       FROM t LEFT JOIN idx i ON i.indisreplident
-     WHERE t.relreplident IN ('f', 'n') OR (t.relreplident = 'i' AND i.relname IS NOT NULL)
+     WHERE t.relkind <> 'f'
+       AND (t.relreplident IN ('f', 'n') OR (t.relreplident = 'i' AND i.relname IS NOT NULL))
     UNION ALL
     -- foreign keys of other tables: the rows are checked in a step of their own
     SELECT 94, 1, 'incoming-foreign-key',
@@ -280,7 +287,7 @@ WITH t AS (
     SELECT 78, g.ord * 1000 + g.n::int, 'grant', g.object,
            CASE WHEN g.grantor = t.relowner THEN 'owner' ELSE 'role' END,
            pg_get_userbyid(g.grantor), g.cols,
-           jsonb_build_array(g.head, to_jsonb(g.fq), g.tail)
+           jsonb_build_array(g.head, to_jsonb(g.fq), ' TO ', g.grantee, g.tail)
       FROM t, grants g
     UNION ALL
     -- under its parent again
@@ -320,6 +327,17 @@ WITH t AS (
            jsonb_build_array('COMMENT ON CONSTRAINT ', jsonb_build_object('own', c.conname), ' ON ',
                NULL, format(' IS %L', d.description))
       FROM con c JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid
+    UNION ALL
+    SELECT 95, 2000, 'incoming-comment',
+           format('constraint %I on table %I.%I', c.conname, n.nspname, o.relname), 'role',
+           pg_get_userbyid(o.relowner),
+           (SELECT coalesce(jsonb_agg(a.attname), '[]') FROM att a WHERE a.attnum = ANY (c.confkey)),
+           jsonb_build_array(format('COMMENT ON CONSTRAINT %I ON %I.%I IS %L', c.conname, n.nspname,
+                                    o.relname, d.description))
+      FROM t JOIN pg_constraint c ON c.confrelid = t.oid AND c.contype = 'f'
+      JOIN pg_class o ON o.oid = c.conrelid JOIN pg_namespace n ON n.oid = o.relnamespace
+      JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid
+     WHERE c.conrelid <> t.oid AND c.conparentid = 0
     UNION ALL
     SELECT 95, 2001, 'object-comment', m.object, 'owner', NULL, m.cols,
            jsonb_build_array(format('COMMENT ON %s IS %L', m.what, d.description))

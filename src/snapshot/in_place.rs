@@ -294,9 +294,10 @@ pub fn restore(
                 snapshot.id,
                 &snapshot.table_name,
             )));
-        }
-        for part in parts {
-            report.extend(restore::restore(part, None, force)?);
+        } else {
+            for part in parts {
+                report.extend(restore::restore(part, None, force)?);
+            }
         }
         return registry::restored(snapshot, None);
     }
@@ -321,7 +322,7 @@ fn rows(
         if snapshot.definition.columns.iter().any(|c| c.name == gone.name && c.generated.is_empty())
         {
             report.push(RestoreRow::new(
-                format!("column {}.{}", present.name, quoted(&gone.name)),
+                format!("column {}.{}", present.name, text::shown(&gone.name)),
                 "skipped",
                 Some(text::column_is_gone()),
             ));
@@ -499,14 +500,28 @@ fn columns(
         }
         lost.push(column);
     }
+    let inherited = as_guard(|| {
+        db::one::<bool>(
+            "SELECT relispartition FROM pg_class WHERE oid = $1",
+            &[present.relation.into()],
+        )
+    })?;
+    if inherited == Some(true) && lost.iter().any(|c| !there.contains(&c.name)) {
+        let error = GuardError::state(text::column_of_a_partition(snapshot.id, &present.name));
+        return Err(match snapshot.part_of {
+            Some(whole) => error.hint(text::restore_first_hint(whole)),
+            None => error,
+        });
+    }
     let names: Vec<String> = lost.iter().map(|c| c.name.clone()).collect();
+    let owner = role_name(present.owner);
     let quiet = Quiet::begin(present)?;
     let mut seen = HashSet::new();
     let concerned: Vec<_> = definition.steps.iter().filter(|s| s.concerns(&names)).collect();
     for step in concerned.iter().filter(|s| s.phase < 30) {
         restore::run_step(
             step,
-            &step.statement(&present.name, None),
+            &step.statement(&present.name, &owner, None),
             present.owner,
             &mut seen,
             report,
@@ -517,10 +532,14 @@ fn columns(
         let add = format!("ALTER TABLE {} ADD COLUMN {}", present.name, column.definition);
         present.as_owner(|| db::run(&add, &[]))?;
         report.push(RestoreRow::new(
-            format!("column {}.{}", present.name, quoted(&column.name)),
+            format!("column {}.{}", present.name, text::shown(&column.name)),
             "added",
             Some(text::column_is_last()),
         ));
+    }
+    // the partitions first: an index on the parent then takes those of the partitions under it
+    for part in registry::parts_of(snapshot.id)? {
+        report.extend(restore::restore(part, None, force)?);
     }
     if snapshot.storage.is_some() {
         values(snapshot, present, &lost_values(snapshot, &names), force, report)?;
@@ -535,7 +554,7 @@ fn columns(
             crate::pg::snapshot_support::attempt(|| present.as_owner(|| db::run(&statement, &[])));
         if let Err(failure) = set {
             report.push(RestoreRow::new(
-                format!("not null of column {}.{}", present.name, quoted(&column.name)),
+                format!("not null of column {}.{}", present.name, text::shown(&column.name)),
                 "failed",
                 Some(failure.message),
             ));
@@ -544,7 +563,8 @@ fn columns(
     let mut report_after = Vec::new();
     for step in concerned.iter().filter(|s| s.phase >= 30 && s.kind != "not-null") {
         let at = report_after.len();
-        let statement = step.statement(&present.name, None);
+        let step = if present.partitioned { &step.on_all_partitions() } else { *step };
+        let statement = step.statement(&present.name, &owner, None);
         let outcome =
             restore::run_step(step, &statement, present.owner, &mut seen, &mut report_after)?;
         // what the drop left alone (or a sibling column brought back) is there already

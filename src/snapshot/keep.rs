@@ -82,7 +82,8 @@ pub struct Kept {
 }
 
 /// Keeps one table. A partitioned parent and a foreign table have no rows of their own: their
-/// definition alone is kept, and each partition needs a snapshot of its own (see [`keep_tree`]).
+/// definition alone is kept, and each partition needs a snapshot of its own: take the parent's first,
+/// in the same transaction, and they belong together (or call [`keep_tree`]).
 pub fn keep(request: &KeepRequest) -> Result<Kept> {
     keep_part(request, None)
 }
@@ -124,6 +125,10 @@ fn keep_part(request: &KeepRequest, part_of: Option<i64>) -> Result<Kept> {
         .collect();
     let lost = request.columns.clone().unwrap_or_default();
     let kept_columns = json!({"kept": kept_columns, "lost": lost}).to_string();
+    let part_of = match part_of {
+        None if definition.is_partition => whole_of(request)?,
+        known => known,
+    };
     as_guard(|| {
         let id: i64 = db::one("SELECT nextval('migration_guard.snapshot_id_seq')", &[])?
             .ok_or_else(|| GuardError::state(text::registry_is_broken()))?;
@@ -139,14 +144,15 @@ fn keep_part(request: &KeepRequest, part_of: Option<i64>) -> Result<Kept> {
         };
         db::run(
             "INSERT INTO migration_guard.snapshot (id, kind, cause, relation, database, part_of,
-                    schema_name, relation_name, table_name, owner, label, taken_by, session_role,
+                    schema_name, relation_name, table_name, owner, owner_oid, label, taken_by, session_role,
                     migration_id, statement_id, row_count, bytes, expires_at, storage_name,
                     definition, columns)
              OVERRIDING SYSTEM VALUE
              SELECT $1, $2, $3, $4,
                     (SELECT system_identifier FROM pg_control_system()) || '/'
                     || (SELECT oid FROM pg_database WHERE datname = current_database()),
-                    $5, $6, $7, format('%I.%I', $6, $7), $8, $9, $10, $11, $12, $13, $14, $15,
+                    $5, $6, $7, format('%I.%I', $6, $7), $8,
+                    (SELECT relowner FROM pg_class WHERE oid = $4), $9, $10, $11, $12, $13, $14, $15,
                     now() + $16::interval, $17, $18::jsonb, $19::jsonb",
             &[
                 id.into(),
@@ -171,6 +177,21 @@ fn keep_part(request: &KeepRequest, part_of: Option<i64>) -> Result<Kept> {
             ],
         )?;
         Ok(Kept { id, rows, bytes })
+    })
+}
+
+/// The snapshot of the topmost partitioned table above, when the same transaction took one for the
+/// same cause just before: then a restore of that one brings this partition back too.
+fn whole_of(request: &KeepRequest) -> Result<Option<i64>> {
+    as_guard(|| {
+        db::one(
+            "SELECT s.id FROM migration_guard.snapshot s
+              WHERE s.relation IN (SELECT relid::oid FROM pg_partition_ancestors($1) WHERE relid <> $1)
+                AND s.cause = $2 AND s.part_of IS NULL AND s.dropped_at IS NULL
+                AND s.taken_at >= now()
+              ORDER BY s.id DESC LIMIT 1",
+            &[request.relation.into(), request.cause.as_str().into()],
+        )
     })
 }
 
@@ -211,7 +232,7 @@ fn columns_to_keep<'a>(
     if let Some(unknown) = lost.iter().find(|l| !definition.columns.iter().any(|c| &c.name == *l)) {
         return Err(GuardError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            text::no_such_column(&definition.identity(), unknown),
+            text::no_such_column(&definition.shown(), unknown),
         ));
     }
     match &definition.key {
@@ -233,7 +254,7 @@ fn check_size(request: &KeepRequest, definition: &Definition) -> Result<()> {
     }
     Err(GuardError::new(
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        text::too_large(&definition.identity()),
+        text::too_large(&definition.shown()),
     )
     .detail(text::too_large_detail(bytes, limit))
     .hint(text::too_large_hint()))
@@ -259,7 +280,7 @@ fn copy(
     db::run(&format!("CREATE TABLE {target} ({})", list.join(", ")), &[])?;
     take_grants_away(&target)?;
     db::run(&format!("GRANT SELECT ON TABLE {target} TO {}", quoted(&definition.owner)), &[])?;
-    let comment = literal(&text::storage_comment(&definition.identity()));
+    let comment = literal(&text::storage_comment(&definition.shown()));
     db::run(&format!("COMMENT ON TABLE {target} IS {comment}"), &[])?;
     let oid: pg_sys::Oid = db::one("SELECT $1::regclass::oid", &[target.into()])?
         .ok_or_else(|| GuardError::state(text::registry_is_broken()))?;

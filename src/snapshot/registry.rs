@@ -16,7 +16,6 @@ pub struct Snapshot {
     pub cause: Cause,
     /// the table as it is now: the same OID, or by name where the OID means nothing
     pub present: Option<pg_sys::Oid>,
-    pub relation: pg_sys::Oid,
     pub part_of: Option<i64>,
     pub table_name: String,
     pub owner_name: String,
@@ -121,7 +120,10 @@ pub fn load(id: i64) -> Result<Snapshot> {
                      'relation', s.relation::bigint,
                      'same_database', s.database = (SELECT system_identifier FROM pg_control_system())
                          || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()),
-                     'owner_oid', (SELECT r.oid::bigint FROM pg_roles r WHERE r.rolname = s.owner),
+                     'owner_oid', (SELECT r.oid::bigint FROM pg_roles r
+                         WHERE CASE WHEN s.database = (SELECT system_identifier FROM pg_control_system())
+                             || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+                             THEN r.oid = s.owner_oid ELSE r.rolname = s.owner END),
                      'storage_exists', EXISTS (SELECT FROM pg_class c
                          JOIN pg_namespace n ON n.oid = c.relnamespace
                          WHERE n.nspname = 'migration_guard_snapshots' AND c.relname = s.storage_name),
@@ -162,7 +164,6 @@ pub fn load(id: i64) -> Result<Snapshot> {
         id,
         cause: Cause::parse(&row.cause),
         present,
-        relation: pg_sys::Oid::from_u32(row.relation),
         part_of: row.part_of,
         table_name: row.table_name,
         owner_name: row.owner,
@@ -199,11 +200,12 @@ pub fn restored(snapshot: &Snapshot, now: Option<pg_sys::Oid>) -> Result<()> {
             db::run(
                 "UPDATE migration_guard.snapshot s
                     SET relation = $2,
+                        owner_oid = coalesce($3, s.owner_oid),
                         database = (SELECT system_identifier FROM pg_control_system()) || '/'
                             || (SELECT oid FROM pg_database WHERE datname = current_database())
                    FROM migration_guard.snapshot o
                   WHERE o.id = $1 AND s.relation = o.relation AND s.database = o.database",
-                &[snapshot.id.into(), now.into()],
+                &[snapshot.id.into(), now.into(), snapshot.owner.into()],
             )?;
         }
         Ok(())

@@ -45,6 +45,8 @@ struct Site<'a> {
     snapshot: &'a Snapshot,
     /// quoted and qualified, where the table comes to stand
     target: String,
+    /// the same, as a user writes it; known once the table is made
+    shown: String,
     owner: pg_sys::Oid,
     /// what was done so far; steps that continue an object already listed add no row
     seen: HashSet<String>,
@@ -53,7 +55,8 @@ struct Site<'a> {
 impl<'a> Site<'a> {
     fn new(snapshot: &'a Snapshot, target: String) -> Self {
         let owner = snapshot.owner.unwrap_or_else(current_user);
-        Self { snapshot, target, owner, seen: HashSet::new() }
+        let shown = snapshot.table_name.clone();
+        Self { snapshot, target, shown, owner, seen: HashSet::new() }
     }
 }
 
@@ -110,11 +113,12 @@ pub fn run_step(
         }
         Err(failure) => {
             // the row of an earlier step of the same object would claim too much
-            if seen.contains(&object) {
+            let action = text::failed_action(&step.kind);
+            if action == "failed" && seen.contains(&object) {
                 report.retain(|row| row.object != object || row.action == "failed");
             }
             seen.insert(object.clone());
-            report.push(RestoreRow::new(object, "failed", Some(failure.message.clone())));
+            report.push(RestoreRow::new(object, action, Some(failure.message.clone())));
             Ok(Err(failure))
         }
     }
@@ -124,8 +128,8 @@ pub fn run_step(
 struct SchemaGrant(Option<String>);
 
 impl SchemaGrant {
-    /// With `only_own_code` the caller is no administrator: then nothing may be granted while an
-    /// expression of a user could run and use it.
+    /// Unless the caller is an administrator, nothing is granted while an expression of a user could run
+    /// and use it (`user_code`), or for a table that was never there (`always_ask`).
     fn give(schema: &str, owner: pg_sys::Oid, user_code: bool, always_ask: bool) -> Result<Self> {
         let missing = as_guard(|| {
             db::one::<String>(
@@ -204,9 +208,13 @@ fn recreate(snapshot: &Snapshot, report: &mut Vec<RestoreRow>) -> Result<()> {
     fill(&site, report)?;
     sequence_values(snapshot, None, report)?;
     reset_grants(&site)?;
+    // what makes relations in the schema comes first: foreign keys and all that follows read other
+    // tables, whose expressions must not find the owner with more rights than usual
+    let makes = |s: &Step| s.phase < 80 || s.kind == "statistics";
     let wanted = |s: &Step| s.phase >= 60 && (s.kind != "inherited-constraint" || !inherits);
-    run_steps(&mut site, report, wanted, None)?;
+    run_steps(&mut site, report, |s| wanted(s) && makes(s), None)?;
     grant.take_back()?;
+    run_steps(&mut site, report, |s| wanted(s) && !makes(s), None)?;
     attach_partitions(&site, report)?;
     analyze(&site);
     let oid = as_guard(|| {
@@ -263,6 +271,7 @@ fn copy_as(snapshot: &Snapshot, new_name: &str, report: &mut Vec<RestoreRow>) ->
     }
     let grant = SchemaGrant::give(&schema, site.owner, definition.user_code, true)?;
     make_table(&site, report)?;
+    site.shown = display(&site.target)?;
     // what is derived once must be the same the second time (a constraint and its comment)
     let derived: RefCell<Vec<(String, String)>> = RefCell::new(Vec::new());
     let derive = |old: &str| -> String {
@@ -290,8 +299,10 @@ fn copy_as(snapshot: &Snapshot, new_name: &str, report: &mut Vec<RestoreRow>) ->
 fn free_name(schema: &str, table: &str, new_table: &str, old: &str) -> String {
     let rest = old.strip_prefix(table).map(str::to_string).unwrap_or_else(|| format!("_{old}"));
     for n in 0..1000 {
-        let suffix = if n == 0 { rest.clone() } else { format!("{rest}{n}") };
-        let candidate = text::join_name(new_table, &suffix, 63);
+        let candidate = match n {
+            0 => text::join_name(new_table, &rest, 63),
+            n => format!("{}{n}", text::join_name(new_table, &rest, 60)),
+        };
         if matches!(relation_named(schema, &candidate), Ok(None)) {
             return candidate;
         }
@@ -338,9 +349,9 @@ fn make_table(site: &Site, report: &mut Vec<RestoreRow>) -> Result<bool> {
     if !original && definition.persistence == "u" {
         create = create.replacen("CREATE UNLOGGED ", "CREATE ", 1);
     }
-    // A generated column's expression is folded while the table is created, and a parent must be the
-    // owner's to inherit from: then the owner creates it. Otherwise nothing is evaluated.
-    if definition.has_generated() || parents {
+    // A generated column's expression is folded while the table is created: then the owner creates it.
+    // Otherwise nothing is evaluated, and the table is given to the owner.
+    if definition.has_generated() {
         with_rights(site.owner, RunAs::Owner, None, || db::run(&create, &[]))?;
     } else {
         let owner = quoted(&role_name(site.owner));
@@ -381,8 +392,12 @@ fn run_steps(
         if step.kind == "validate-foreign-key" && broken.contains(step.object.as_str()) {
             continue;
         }
-        let statement = step.statement(&site.target, derive);
-        if run_step(step, &statement, site.owner, &mut site.seen, report)?.is_err() {
+        let statement = step.statement(&site.target, &role_name(site.owner), derive);
+        let mut named = step.clone();
+        if let Some(derive) = derive {
+            named.object = step.object_in_copy(&site.snapshot.table_name, &site.shown, derive);
+        }
+        if run_step(&named, &statement, site.owner, &mut site.seen, report)?.is_err() {
             broken.insert(&step.object);
         }
     }
@@ -479,7 +494,7 @@ fn attach_partitions(site: &Site, report: &mut Vec<RestoreRow>) -> Result<()> {
         let target = part.definition.identity();
         let prefix = format!("ALTER TABLE ONLY {}", site.snapshot.table_name);
         for step in part.definition.steps.iter().filter(|s| s.kind == "attach") {
-            let statement = step.statement(&target, None);
+            let statement = step.statement(&target, &role_name(site.owner), None);
             if free == Some(true) && statement.starts_with(&prefix) {
                 let mut seen = HashSet::new();
                 run_step(step, &statement, site.owner, &mut seen, report)?.ok();

@@ -106,7 +106,7 @@ mod tests {
         };
         for (superuser, expected) in [(true, Action::RequireApproval), (false, Action::Deny)] {
             let actor = Actor { session_role: "x", application: "", superuser, now: 0 };
-            let judged = judge(vec![finding("guard-tamper")], &[row.clone()], &actor);
+            let judged = judge(vec![finding("guard-tamper")], std::slice::from_ref(&row), &actor);
             assert_eq!(verdict(&judged), expected);
         }
     }

@@ -269,9 +269,11 @@ pub enum Body {
         name: String,
         state: EventTriggerState,
     },
-    /// ALTER DATABASE, ROLE or SYSTEM ... SET: `name` is None for RESET ALL.
+    /// ALTER DATABASE, ROLE or SYSTEM ... SET: `name` is None for RESET ALL. The value is read for
+    /// the lists of libraries only.
     PersistentSetting {
         name: Option<String>,
+        value: Option<String>,
     },
     /// DELETE, UPDATE or MERGE that can touch every row of these relations.
     WholeTableDml {

@@ -33,14 +33,13 @@ pub(super) fn findings(statement: &Statement, loss: &Loss) -> Vec<Finding> {
             found.extend(emptied.filter_map(|o| finding("truncate", o)));
         }
         Body::WholeTableDml { targets } => {
-            for (object, (what, _)) in
-                loss.objects.iter().zip(targets).filter(|(o, _)| !o.transient)
-            {
+            for (what, identity) in targets {
                 let id = match what {
                     WholeTable::Delete => "delete-without-where",
                     WholeTable::Update => "update-without-where",
                 };
-                found.extend(finding(id, object));
+                let object = loss.noticed().find(|o| o.identity == *identity);
+                found.extend(object.and_then(|o| finding(id, o)));
             }
         }
         Body::Drop { .. } | Body::DropOwned { .. } | Body::AlterTable { .. } => {

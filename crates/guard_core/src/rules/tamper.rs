@@ -31,7 +31,11 @@ pub(super) fn findings(statement: &Statement, loss: &Loss, facts: &dyn Facts) ->
         return vec![finding(object.identity.clone())];
     }
     match &statement.body {
-        Body::PersistentSetting { name } => match name.as_deref() {
+        // The line that `status()` gives to a database without preload.
+        Body::PersistentSetting { value: Some(libraries), .. } if loads_the_guard(libraries) => {
+            Vec::new()
+        }
+        Body::PersistentSetting { name, .. } => match name.as_deref() {
             Some(name) if PROTECTED_SETTINGS.iter().any(|p| p.eq_ignore_ascii_case(name)) => {
                 vec![finding(name.to_ascii_lowercase())]
             }
@@ -48,6 +52,13 @@ pub(super) fn findings(statement: &Statement, loss: &Loss, facts: &dyn Facts) ->
         _ if harmless_to_the_guard(statement.class) => Vec::new(),
         _ => facts.guard_subject(statement).map(finding).into_iter().collect(),
     }
+}
+
+fn loads_the_guard(libraries: &str) -> bool {
+    libraries.split(',').any(|library| {
+        let library = library.trim().trim_matches('"');
+        library == "migration_guard" || library == "$libdir/migration_guard"
+    })
 }
 
 /// Comments and labels change nothing; rights on the guard's tables are not enough to write them

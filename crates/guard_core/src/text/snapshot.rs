@@ -132,10 +132,14 @@ pub fn restore_as_copy_hint(id: i64, name: &str) -> String {
 /// `orders` becomes `orders_restored`, quoted as SQL where it must be.
 fn new_name_argument(name: &str) -> String {
     let name = join_name(name, "_restored", 63);
+    shown(&name).replace('\'', "''")
+}
+
+/// A name as a person writes it: quoted only where it must be.
+pub fn shown(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
-    let name = if plain { name } else { format!("\"{}\"", name.replace('"', "\"\"")) };
-    name.replace('\'', "''")
+    if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// Puts two parts of a name together within `limit` bytes, shortening the first.
@@ -267,6 +271,14 @@ pub fn column_exists_hint(id: i64) -> String {
     )
 }
 
+/// A partition gets its columns from its parent.
+pub fn column_of_a_partition(id: i64, table: &str) -> String {
+    format!(
+        "snapshot {id} keeps columns of partition {table}: they come back with those of the \
+         partitioned table"
+    )
+}
+
 /// The table is not there to compare with.
 pub fn table_is_gone(table: &str) -> String {
     format!("table {table} does not exist any more")
@@ -324,7 +336,7 @@ pub fn sequence_is_gone() -> String {
 pub fn step_object(kind: &str, object: &str) -> String {
     match kind {
         "grant" => format!("grants on {object}"),
-        "comment" | "object-comment" => format!("comment on {object}"),
+        "comment" | "object-comment" | "incoming-comment" => format!("comment on {object}"),
         "security-label" => format!("security label of {object}"),
         "replica-identity" => format!("replica identity of {object}"),
         "row-security" => format!("row security of {object}"),
@@ -335,14 +347,22 @@ pub fn step_object(kind: &str, object: &str) -> String {
     }
 }
 
+/// What a step that failed left behind.
+pub fn failed_action(kind: &str) -> &'static str {
+    match kind {
+        "validate-foreign-key" => "not validated",
+        _ => "failed",
+    }
+}
+
 /// What a step did.
 pub fn step_action(kind: &str) -> &'static str {
     match kind {
         "grant" => "granted",
         "attach" => "attached",
         "publication" => "added",
-        "comment" | "object-comment" | "security-label" | "replica-identity" | "row-security"
-        | "column" | "not-null" | "default" => "set",
+        "comment" | "object-comment" | "incoming-comment" | "security-label"
+        | "replica-identity" | "row-security" | "column" | "not-null" | "default" => "set",
         _ => "created",
     }
 }
