@@ -17,6 +17,8 @@ ROLES = [
     "CREATE ROLE app LOGIN",
     "CREATE ROLE boss LOGIN",  # owns the database
     "CREATE ROLE other",
+    "CREATE ROLE writer LOGIN",
+    "GRANT pg_write_all_data, pg_read_all_data TO writer",
 ]
 
 AS_SUPERUSER = [
@@ -103,6 +105,9 @@ BEGIN COMMIT; EXECUTE 'SELECT 1'; COMMIT; EXECUTE statement; COMMIT; END $$;
 CREATE TABLE pulled (statement text);
 CREATE FUNCTION pull() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE NEW.statement; RETURN NULL; END $$;
 CREATE TRIGGER pull AFTER INSERT ON pulled FOR EACH ROW EXECUTE FUNCTION pull();
+CREATE VIEW instead AS SELECT DISTINCT 'DELETE FROM never' AS statement;
+CREATE FUNCTION pull_old() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE OLD.statement; RETURN OLD; END $$;
+CREATE TRIGGER pull INSTEAD OF DELETE ON instead FOR EACH ROW EXECUTE FUNCTION pull_old();
 CREATE TABLE ruled (id int);
 CREATE RULE also AS ON INSERT TO ruled DO ALSO DELETE FROM never;
 CREATE TABLE delayed (statement text);
@@ -275,6 +280,11 @@ def attempts():
     dml("BEGIN; DELETE FROM never; COMMIT", d, "DELETE inside BEGIN")
     dml("PREPARE d AS DELETE FROM never; EXECUTE d", d, "DELETE by PREPARE and EXECUTE")
     dml("PREPARE d(int) AS DELETE FROM never WHERE $1 = 1; EXECUTE d(1)", d, "DELETE by PREPARE with a parameter alone")
+    dml("PREPARE d AS DELETE FROM never; EXPLAIN ANALYZE EXECUTE d", d, "DELETE by EXPLAIN ANALYZE EXECUTE")
+    gone = "AS WITH gone AS (DELETE FROM never RETURNING id) SELECT id FROM gone"
+    ddl(f"CREATE TABLE made {gone}", d, "DELETE in a CTE of CREATE TABLE AS")
+    dml(f"EXPLAIN ANALYZE CREATE TABLE made {gone}", d, "DELETE in a CTE of EXPLAIN ANALYZE CREATE TABLE AS")
+    dml("DELETE FROM instead", d, "DELETE by an INSTEAD OF trigger")
     dml(copied_out, d, "DELETE in COPY TO STDOUT")
     dml(extended, d, "DELETE by the extended protocol, binary")
     dml(many_times, d, "DELETE by a server-side prepared statement, seventh run")
@@ -289,6 +299,10 @@ def attempts():
             ddl(how, None, role=role)
         ddl("SET migration_guard.mode = off; DROP TABLE analyzed", None, role=role)
         ddl("SELECT set_config('migration_guard.mode', 'off', true); DROP TABLE analyzed", None, role=role)
+    for role in ("app", "boss", "writer", "postgres"):
+        for how in GUARD_ROWS:
+            ddl(how, None, role=role)
+    ddl("INSERT INTO migration_guard.policy (rule, action) VALUES ('*', 'allow')", None, role="writer")
     for how in GUARD_DDL:
         ddl(how, "guard-tamper", role="postgres")
     for how in GUARD_OTHER:
@@ -324,6 +338,20 @@ GUARD_DDL = [
     "DO $$ BEGIN DROP EXTENSION migration_guard CASCADE; END $$",
 ]
 
+# The guard's tables refuse by themselves: their triggers are there without preload, too.
+GUARD_ROWS = [
+    "INSERT INTO migration_guard.migrations_history (migration_name) VALUES ('forged')",
+    "INSERT INTO migration_guard.approval (token_hash) VALUES ('forged')",
+    "UPDATE migration_guard.migration_statements SET risk = 'safe' WHERE id > 0",
+    "UPDATE migration_guard.approval_use SET used_at = NULL WHERE slot > 0",
+    "DELETE FROM migration_guard.migration_statements WHERE id > 0",
+    "DELETE FROM migration_guard.migrations_history",
+    "DELETE FROM migration_guard.snapshot WHERE id = 1",
+    "TRUNCATE migration_guard.migration_statements",
+    "TRUNCATE migration_guard.migrations_history, migration_guard.policy",
+    "SET session_replication_role = 'replica'; DELETE FROM migration_guard.migration_statements WHERE id > 0",
+]
+
 # Of these the event triggers see nothing, and so does a superuser's session without preload.
 GUARD_OTHER = [
     "ALTER EVENT TRIGGER migration_guard_start DISABLE",
@@ -337,9 +365,11 @@ GUARD_OTHER = [
     "ALTER ROLE ALL SET migration_guard.auto_snapshot = off",
 ]
 
+# Before 17 the server refuses to keep a setting that it does not know.
+NOT_LOADED = "unknown" if MAJOR < 17 else "runs"
 GUARD_SYSTEM = [
-    ("ALTER SYSTEM SET migration_guard.mode = 'off'", 0, "unknown"),
-    ("ALTER SYSTEM SET migration_guard.auto_snapshot = off", 0, "unknown"),
+    ("ALTER SYSTEM SET migration_guard.mode = 'off'", 0, NOT_LOADED),
+    ("ALTER SYSTEM SET migration_guard.auto_snapshot = off", 0, NOT_LOADED),
     ("ALTER SYSTEM SET shared_preload_libraries = 'plpgsql'", 0, "runs"),
     ("ALTER SYSTEM SET session_replication_role = 'replica'", 0, "runs"),
     ("ALTER SYSTEM SET event_triggers = off", 17, "runs"),
