@@ -209,7 +209,7 @@ mod tests {
     #[pg_test]
     fn settings_and_event_triggers() {
         let name = |sql: &str| match read(sql).body {
-            Body::PersistentSetting { name } => name,
+            Body::PersistentSetting { name, .. } => name,
             other => panic!("{other:?}"),
         };
         assert_eq!(
