@@ -354,7 +354,10 @@ impl Catalog {
                 if !seen.contains_key(&whole) && !seen.contains_key(&address) {
                     seen.insert(address, via);
                     order.push(address);
-                    queue.push_back(address);
+                    // Nothing of a user's can depend on a toast table.
+                    if address.0 != pg_sys::RelationRelationId || relkind(address.1) != b't' {
+                        queue.push_back(address);
+                    }
                 }
                 // The first is what CASCADE takes, the second an inner part of it.
                 via = Via::Part;
@@ -370,6 +373,12 @@ impl Catalog {
     /// Describes one object; parts that no rule speaks of are left out.
     fn object(&self, address: Address, via: Via) -> Option<Object> {
         let (class, oid, sub) = address;
+        let inner = class != pg_sys::RelationRelationId
+            && ![pg_sys::ProcedureRelationId, pg_sys::TypeRelationId].contains(&class)
+            && ![pg_sys::NamespaceRelationId, pg_sys::ExtensionRelationId].contains(&class);
+        if via == Via::Part && (inner || matches!(relkind(oid), b'i' | b'I' | b't')) {
+            return None;
+        }
         let kind = kind_of(address);
         let guard = self.is_guard(address);
         let worth_naming = via != Via::Part

@@ -12,7 +12,7 @@ use super::{armed, catalog, dml, log, xact};
 use crate::guard::{self, Captured};
 use guard_core::statement::{Class, Recording};
 use pgrx::pg_sys;
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 // The server's own implementations, without the bridge's error conversion around them.
 unsafe extern "C-unwind" {
@@ -140,8 +140,8 @@ unsafe extern "C-unwind" fn before_utility(
             None
         } else {
             // SAFETY: as above.
-            let source = unsafe { CStr::from_ptr(query) }.to_string_lossy();
-            let statement = reader::statement(node, reader::slice(&source, location, len));
+            let text = unsafe { reader::slice(query, location, len) };
+            let statement = reader::statement(node, &text);
             let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
             guard::before(Captured { statement, facts, by_trigger: false })
         }

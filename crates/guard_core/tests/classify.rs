@@ -203,7 +203,7 @@ fn tampering() {
 #[test]
 fn settings_that_must_not_be_made_permanent() {
     let set = |class, name: Option<&str>| {
-        statement(class, Body::PersistentSetting { name: name.map(Into::into) })
+        statement(class, Body::PersistentSetting { name: name.map(Into::into), value: None })
     };
     let facts = fake(Vec::new());
     for name in [
@@ -218,4 +218,13 @@ fn settings_that_must_not_be_made_permanent() {
     assert_eq!(found(&set(Class::AlterDatabaseSetStmt, Some("work_mem")), &facts), []);
     assert_eq!(found(&set(Class::AlterRoleSetStmt, None), &facts), []);
     assert_eq!(found(&set(Class::AlterSystemStmt, None), &facts).len(), 1);
+    // The line that status() gives to load the guard is no tampering; one without the guard is.
+    let preload = |libraries: &str| {
+        let body = Body::PersistentSetting {
+            name: Some("session_preload_libraries".into()),
+            value: Some(libraries.into()),
+        };
+        found(&statement(Class::AlterDatabaseSetStmt, body), &facts).len()
+    };
+    assert_eq!((preload("migration_guard"), preload("auto_explain")), (0, 1));
 }
