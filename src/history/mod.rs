@@ -334,7 +334,6 @@ fn write(
         }
         .hash()
         .unwrap_or_default();
-        let metadata = serde_json::json!({ "server_version": crate::pg::version::server() });
         let mut row = [vec![
             Value::Int8(migration.id).datum(),
             Value::Text(&name).datum(),
@@ -344,7 +343,7 @@ fn write(
             Value::Text(&checksum).datum(),
             Value::Bool(false).datum(),
             Value::Null.datum(),
-            Value::Json(&metadata).datum(),
+            rows::metadata(),
             Value::Text("applied").datum(),
             Value::Text(source).datum(),
             Value::Time(started_at).datum(),

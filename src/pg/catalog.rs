@@ -4,7 +4,7 @@
 use super::armed::House;
 use super::dml::Target;
 use super::reader::{Node, items, text};
-use super::{server, session, version, xact};
+use super::{rows, server, session, version, xact};
 use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
 use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement};
@@ -248,8 +248,14 @@ impl Catalog {
             .filter_map(|oid| self.object((pg_sys::RelationRelationId, oid, 0), Via::Named))
             .collect();
         // Whether there is anything to lose decides about the finding itself.
-        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && o.rows.is_none()) {
-            object.rows = with_relation(object.address.1.into(), count).filter(|r| r.none());
+        for object in objects.iter_mut().filter(|o| o.kind == Kind::Table && !o.transient) {
+            let relation = object.address.1.into();
+            if object.rows.is_none() {
+                object.rows = with_relation(relation, count).filter(|r| r.none());
+            }
+            if !refused && object.rows.is_some_and(|r| r.none()) {
+                object.rows = stays_empty(relation);
+            }
         }
         Loss { objects, refused }
     }
@@ -348,7 +354,10 @@ impl Catalog {
                 if !seen.contains_key(&whole) && !seen.contains_key(&address) {
                     seen.insert(address, via);
                     order.push(address);
-                    queue.push_back(address);
+                    // Nothing of a user's can depend on a toast table.
+                    if address.0 != pg_sys::RelationRelationId || relkind(address.1) != b't' {
+                        queue.push_back(address);
+                    }
                 }
                 // The first is what CASCADE takes, the second an inner part of it.
                 via = Via::Part;
@@ -364,6 +373,12 @@ impl Catalog {
     /// Describes one object; parts that no rule speaks of are left out.
     fn object(&self, address: Address, via: Via) -> Option<Object> {
         let (class, oid, sub) = address;
+        let inner = class != pg_sys::RelationRelationId
+            && ![pg_sys::ProcedureRelationId, pg_sys::TypeRelationId].contains(&class)
+            && ![pg_sys::NamespaceRelationId, pg_sys::ExtensionRelationId].contains(&class);
+        if via == Via::Part && (inner || matches!(relkind(oid), b'i' | b'I' | b't')) {
+            return None;
+        }
         let kind = kind_of(address);
         let guard = self.is_guard(address);
         let worth_naming = via != Via::Part
@@ -899,6 +914,16 @@ fn is_transient(relation: pg_sys::Oid, column: i32) -> bool {
     let created = with_relation(relation, |rel| unsafe { (*rel).rd_createSubid != 0 });
     created.unwrap_or(false)
         || (column != 0 && xact::is_new(pg_sys::RelationRelationId, relation, column))
+}
+
+/// Is the relation empty, and does it stay so? The lock is the one that TRUNCATE is about to take;
+/// whoever writes to the table now, or could before TRUNCATE gets it, keeps it from us.
+fn stays_empty(relation: pg_sys::Oid) -> Option<Rows> {
+    let lock = pg_sys::AccessExclusiveLock as i32;
+    // SAFETY: never waits; the lock goes with the (sub)transaction. A standby must not take it.
+    let locked =
+        !rows::read_only() && unsafe { pg_sys::ConditionalLockRelationOid(relation, lock) };
+    if locked { with_relation(relation, count).filter(|r| r.none()) } else { Some(Rows::Unknown) }
 }
 
 /// Rows (counted in the first pages, estimated beyond) and bytes with toast and indexes.

@@ -11,7 +11,7 @@ use super::{armed, version};
 use crate::history;
 use guard_core::statement::{Body, Statement, WholeTable};
 use pgrx::pg_sys;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 /// Cache numbers of the marks; real caches are small and not negative.
 const EXAMINED: c_int = -0x4D47_0001;
@@ -269,8 +269,8 @@ pub unsafe fn capture(query: *mut pg_sys::QueryDesc) -> Option<(Statement, Vec<T
     // SAFETY: the plan, its lists and the source text belong to the descriptor.
     unsafe {
         let plan = (*query).plannedstmt;
-        let source = CStr::from_ptr((*query).sourceText).to_string_lossy();
-        let text = reader::slice(&source, (*plan).stmt_location, (*plan).stmt_len);
+        let source = (*query).sourceText;
+        let text = reader::slice(source, (*plan).stmt_location, (*plan).stmt_len);
         let marks: Vec<(c_int, u32)> = items::<pg_sys::PlanInvalItem>((*plan).invalItems)
             .into_iter()
             .map(|i| ((*i).cacheId, (*i).hashValue))
@@ -281,13 +281,13 @@ pub unsafe fn capture(query: *mut pg_sys::QueryDesc) -> Option<(Statement, Vec<T
                 .filter_map(|(mark, relation)| Target::from_mark(mark, relation.into()))
                 .collect()
         } else {
-            from_source(plan, text)
+            from_source(plan, &text)
         };
         if targets.is_empty() || !version::plan_permitted(plan) {
             return None;
         }
         let node = Node::new(plan.cast());
-        let mut statement = reader::statement(node, text);
+        let mut statement = reader::statement(node, &text);
         statement.body = Body::WholeTableDml {
             targets: targets
                 .iter()

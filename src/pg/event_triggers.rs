@@ -8,7 +8,6 @@ use crate::guard::{self, Captured, Dropped};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
-use std::ffi::CStr;
 
 macro_rules! event_trigger {
     ($name:ident, $sql:literal, $body:path) => {
@@ -100,13 +99,13 @@ fn source_of(node: Node) -> String {
     unsafe {
         let portal = pg_sys::ActivePortal;
         if !portal.is_null() && !(*portal).sourceText.is_null() {
-            let source = CStr::from_ptr((*portal).sourceText).to_string_lossy();
+            let source = (*portal).sourceText;
             for stmt in reader::items::<pg_sys::PlannedStmt>((*portal).stmts) {
                 if (*stmt).utilityStmt == node.ptr() {
-                    return reader::slice(&source, (*stmt).stmt_location, (*stmt).stmt_len).into();
+                    return reader::slice(source, (*stmt).stmt_location, (*stmt).stmt_len);
                 }
             }
-            return source.into_owned();
+            return reader::text(source);
         }
     }
     String::new()

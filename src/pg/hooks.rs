@@ -12,7 +12,7 @@ use super::{armed, catalog, dml, log, xact};
 use crate::guard::{self, Captured};
 use guard_core::statement::{Class, Recording};
 use pgrx::pg_sys;
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 // The server's own implementations, without the bridge's error conversion around them.
 unsafe extern "C-unwind" {
@@ -82,6 +82,10 @@ pub fn init() {
         pg_sys::object_access_hook = Some(object_access);
         PREVIOUS_LOG = pg_sys::emit_log_hook;
         pg_sys::emit_log_hook = Some(emit_log);
+        // Plans that the session made before the library came carry no marks: make them anew.
+        if !pg_sys::process_shared_preload_libraries_in_progress {
+            pg_sys::ResetPlanCache();
+        }
     }
 }
 
@@ -136,8 +140,8 @@ unsafe extern "C-unwind" fn before_utility(
             None
         } else {
             // SAFETY: as above.
-            let source = unsafe { CStr::from_ptr(query) }.to_string_lossy();
-            let statement = reader::statement(node, reader::slice(&source, location, len));
+            let text = unsafe { reader::slice(query, location, len) };
+            let statement = reader::statement(node, &text);
             let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
             guard::before(Captured { statement, facts, by_trigger: false })
         }

@@ -4,6 +4,8 @@ use guard_core::statement::{
     AlterTable, Body, Class, EventTriggerState, Name, ObjectKind, Statement,
 };
 use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, c_char};
 
 /// A parse node that is alive for as long as the hook or event trigger that was given it runs.
@@ -28,11 +30,18 @@ impl Node {
 
     /// The class of the statement; a tag without a name here is `Unknown`, never silently safe.
     pub fn class(self) -> Class {
+        thread_local! {
+            // Tags are told apart by their names, once each.
+            static KNOWN: RefCell<HashMap<u32, Class>> = RefCell::new(HashMap::new());
+        }
         let tag = self.tag();
-        let name = format!("{tag:?}");
-        name.strip_prefix("T_")
-            .and_then(Class::from_node_name)
-            .unwrap_or(Class::Unknown(tag as u32))
+        KNOWN.with_borrow_mut(|known| {
+            *known.entry(tag as u32).or_insert_with(|| {
+                let name = format!("{tag:?}");
+                let class = name.strip_prefix("T_").and_then(Class::from_node_name);
+                class.unwrap_or(Class::Unknown(tag as u32))
+            })
+        })
     }
 
     /// The server's command tag.
@@ -63,14 +72,21 @@ pub(super) fn items<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     }
 }
 
-/// Cuts the statement out of its source, without the semicolon and the white space around it.
-pub fn slice(source: &str, location: i32, len: i32) -> &str {
-    let start = usize::try_from(location).unwrap_or(0).min(source.len());
-    let end = match usize::try_from(len) {
-        Ok(len) if len > 0 => (start + len).min(source.len()),
-        _ => source.len(),
+/// Cuts the statement out of its source, without the semicolon and the white space around it. A
+/// length of 0 means the rest. Only the slice is looked at: a script may hold thousands.
+///
+/// # Safety
+/// `source` must be NUL-terminated, and `location` and `len` what the parser said of it.
+pub unsafe fn slice(source: *const c_char, location: i32, len: i32) -> String {
+    let start = usize::try_from(location).unwrap_or(0);
+    // SAFETY: the parser's offsets lie inside the string.
+    let bytes = unsafe {
+        match usize::try_from(len) {
+            Ok(len) if len > 0 => std::slice::from_raw_parts(source.add(start).cast(), len),
+            _ => CStr::from_ptr(source.add(start)).to_bytes(),
+        }
     };
-    source.get(start..end).unwrap_or(source).trim_matches([' ', '\t', '\n', '\r', ';'])
+    String::from_utf8_lossy(bytes).trim_matches([' ', '\t', '\n', '\r', ';']).to_string()
 }
 
 /// Reads a statement.

@@ -3,6 +3,7 @@
 //! sequences and snapshots.
 
 use pgrx::pg_sys;
+use std::cell::Cell;
 
 /// Opens a table for writing and inserts rows. `rows` hold one value per column, in order.
 pub fn insert(table: pg_sys::Oid, rows: &mut [Vec<Option<pg_sys::Datum>>]) {
@@ -82,7 +83,6 @@ pub enum Value<'a> {
     Time(i64),
     /// A duration in microseconds.
     Micros(i64),
-    Json(&'a serde_json::Value),
     Lsn(u64),
     TransactionId(u64),
     Address(Option<&'a str>),
@@ -108,11 +108,26 @@ impl Value<'_> {
                     Some(pg_sys::Datum::from(interval))
                 }
             }
-            Value::Json(json) => from_text(pg_sys::jsonb_in, &json.to_string()),
             Value::Lsn(n) | Value::TransactionId(n) => Some(pg_sys::Datum::from(*n)),
             Value::Address(address) => address.and_then(|a| from_text(pg_sys::inet_in, a)),
         }
     }
+}
+
+/// The `metadata` of a migration: the same for all of a backend, so it is made once.
+pub fn metadata() -> Option<pg_sys::Datum> {
+    thread_local! {
+        static METADATA: Cell<Option<pg_sys::Datum>> = const { Cell::new(None) };
+    }
+    if METADATA.get().is_none() {
+        let json = serde_json::json!({ "server_version": super::version::server() }).to_string();
+        // SAFETY: the datum is made in the context that lives as long as the backend.
+        METADATA.set(unsafe {
+            pgrx::PgMemoryContexts::TopMemoryContext
+                .switch_to(|_| from_text(pg_sys::jsonb_in, &json))
+        });
+    }
+    METADATA.get()
 }
 
 type Function = unsafe fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum;

@@ -24,13 +24,16 @@ pub fn alter_table(subtype: pg_sys::AlterTableType::Type, column: String) -> Alt
     }
 }
 
-/// Does `role` own the object? Objects of a class that 15 has no test for count as owned, so that
-/// the guard speaks rather than keeps silent.
+/// Does `role` own the object? Objects of a class without owners (casts, access methods, ...) count
+/// as owned, so that the guard speaks rather than keeps silent.
 pub fn owns(class: pg_sys::Oid, object: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     // SAFETY: the object was just found in its catalog; the tests read syscaches.
     #[cfg(not(feature = "pg15"))]
     unsafe {
-        pg_sys::object_ownercheck(class, object, role)
+        // For a class without owners the server's test would raise.
+        !pg_sys::is_objectclass_supported(class)
+            || pg_sys::get_object_attnum_owner(class) == 0
+            || pg_sys::object_ownercheck(class, object, role)
     }
     #[cfg(feature = "pg15")]
     unsafe {
@@ -40,10 +43,23 @@ pub fn owns(class: pg_sys::Oid, object: pg_sys::Oid, role: pg_sys::Oid) -> bool 
             pg_sys::TypeRelationId => pg_sys::pg_type_ownercheck(object, role),
             pg_sys::ProcedureRelationId => pg_sys::pg_proc_ownercheck(object, role),
             pg_sys::ExtensionRelationId => pg_sys::pg_extension_ownercheck(object, role),
+            LANGUAGES => pg_sys::pg_language_ownercheck(object, role),
+            pg_sys::OperatorRelationId => pg_sys::pg_oper_ownercheck(object, role),
+            pg_sys::OperatorClassRelationId => pg_sys::pg_opclass_ownercheck(object, role),
+            pg_sys::OperatorFamilyRelationId => pg_sys::pg_opfamily_ownercheck(object, role),
+            pg_sys::CollationRelationId => pg_sys::pg_collation_ownercheck(object, role),
+            pg_sys::EventTriggerRelationId => pg_sys::pg_event_trigger_ownercheck(object, role),
+            pg_sys::ForeignServerRelationId => pg_sys::pg_foreign_server_ownercheck(object, role),
+            pg_sys::ForeignDataWrapperRelationId => {
+                pg_sys::pg_foreign_data_wrapper_ownercheck(object, role)
+            }
             _ => true,
         }
     }
 }
+
+#[cfg(feature = "pg15")]
+const LANGUAGES: pg_sys::Oid = pg_sys::Oid::from_u32(2612);
 
 /// Has the caller the rights that the plan needs? Asked of the server's own test, without raising.
 ///

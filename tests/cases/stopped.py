@@ -211,7 +211,7 @@ def attempts():
     )
     ddl(
         "BEGIN; CREATE SCHEMA fresh; ALTER TABLE never SET SCHEMA fresh; DROP SCHEMA fresh CASCADE; COMMIT",
-        "drop-schema drop-table drop-cascade",
+        "drop-table drop-cascade",
         "DROP SCHEMA of a new schema with an old table",
     )
     ddl(
@@ -470,6 +470,7 @@ def loaded_by_ddl(place):
     for prepare, execute, rule in (
         ("PREPARE d AS DELETE FROM never", "EXECUTE d", "delete-without-where"),
         ("PREPARE d AS DELETE FROM never WHERE true", "EXECUTE d", "delete-without-where"),
+        ("PREPARE d(int) AS DELETE FROM never WHERE $1 = 1", "EXECUTE d(1)", "delete-without-where"),
         ("SELECT 1", "SELECT plpgsql_delete()", "delete-without-where"),
         ("SELECT 1", "SELECT sql_update()", "update-without-where"),
     ):
