@@ -140,12 +140,12 @@ fn mend(setting: &str, value: &str) -> Result<String> {
     let (source, database, role) = found;
     Ok(match source.as_str() {
         "database" => {
-            format!("ALTER DATABASE {database} RESET {setting}; -- then connect again")
+            format!("ALTER DATABASE {database} SET {setting} = {value}; -- then connect again")
         }
-        "user" => format!("ALTER ROLE {role} RESET {setting}; -- then connect again"),
+        "user" => format!("ALTER ROLE {role} SET {setting} = {value}; -- then connect again"),
         "database user" => {
             format!(
-                "ALTER ROLE {role} IN DATABASE {database} RESET {setting}; -- then connect again"
+                "ALTER ROLE {role} IN DATABASE {database} SET {setting} = {value}; -- then connect again"
             )
         }
         "configuration file" => {
