@@ -15,6 +15,8 @@ mod reader;
 mod reader_tests;
 pub mod report;
 pub mod rows;
+#[cfg(any(test, feature = "pg_test"))]
+mod scanner_tests;
 mod server;
 pub mod session;
 pub mod snapshot_support;

@@ -72,7 +72,8 @@ pub(super) fn items<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     }
 }
 
-/// Cuts the statement out of its source, without the semicolon and the white space around it. A
+/// Cuts the statement out of its source, without what stands before its first token and without
+/// the semicolon. A
 /// length of 0 means the rest. Only the slice is looked at: a script may hold thousands.
 ///
 /// # Safety
@@ -86,7 +87,10 @@ pub unsafe fn slice(source: *const c_char, location: i32, len: i32) -> String {
             _ => CStr::from_ptr(source.add(start)).to_bytes(),
         }
     };
-    String::from_utf8_lossy(bytes).trim_matches([' ', '\t', '\n', '\r', ';']).to_string()
+    let text = String::from_utf8_lossy(bytes);
+    // Since 17 the parser leaves out what stands before the first token; before, it does not.
+    let first = guard_core::lexer::tokens(&text).next().map_or(0, |token| token.start);
+    text[first..].trim_end_matches([' ', '\t', '\n', '\r', ';']).to_string()
 }
 
 /// Reads a statement.
