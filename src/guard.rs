@@ -38,6 +38,7 @@ struct Frame {
     loss: Loss,
     started: Instant,
     started_at: i64,
+    lsn: u64,
     approval_id: Option<i64>,
     snapshot_id: Option<i64>,
     rewrote: bool,
@@ -89,6 +90,7 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
         loss: classified.loss,
         started: Instant::now(),
         started_at: xact::now(),
+        lsn: rows::wal_position(),
         approval_id: None,
         snapshot_id: None,
         rewrote: false,
@@ -293,6 +295,7 @@ pub fn after(id: u64) {
         verdict: frame.verdict.as_str(),
         rules: distinct_rules(&frame.judged),
         started_at: frame.started_at,
+        lsn: frame.lsn,
         micros: i64::try_from(frame.started.elapsed().as_micros()).unwrap_or(i64::MAX),
         table_bytes: frame.loss.objects.iter().map(|o| o.bytes).max().filter(|b| *b > 0),
         rewrote: frame.rewrote,
@@ -385,7 +388,16 @@ pub fn is_described() -> bool {
         frames.last().is_none_or(|f| {
             f.object.is_some()
                 || !f.loss.objects.is_empty()
-                || matches!(f.statement.body, Body::Relation { .. } | Body::AlterTable { .. })
+                || matches!(
+                    f.statement.body,
+                    Body::Relation { .. }
+                        | Body::AlterTable { .. }
+                        | Body::CreateIndex {
+                            relation: guard_core::statement::Name { schema: Some(_), .. },
+                            index: Some(_),
+                            ..
+                        }
+                )
         })
     })
 }

@@ -64,11 +64,21 @@ fn microseconds(time: TimestampWithTimeZone) -> i64 {
     time.into_inner()
 }
 
-/// Writes the rows of a preset, unless the policy has rows of that preset already.
-pub fn install_preset(preset: &str) -> Result<()> {
+/// Writes the rows of a preset; a rule that has a row of a preset keeps it. The result is the note
+/// of another preset that is in force.
+pub fn install_preset(preset: &str) -> Result<Option<String>> {
     let note = format!("preset {preset}");
-    session::as_guard(|| {
+    let other = session::as_guard(|| {
         Spi::connect_mut(|client| {
+            let other = client
+                .select(
+                    "SELECT note FROM migration_guard.policy \
+                     WHERE note LIKE 'preset %' AND note <> $1 LIMIT 1",
+                    Some(1),
+                    &[note.as_str().into()],
+                )?
+                .next()
+                .map_or(Ok(None), |row| row.get::<String>(1))?;
             for rule in RULES {
                 let action = match preset {
                     "observe" => Action::Allow,
@@ -84,9 +94,9 @@ pub fn install_preset(preset: &str) -> Result<()> {
                     &[rule.id.into(), action.as_str().into(), note.as_str().into()],
                 )?;
             }
-            Ok::<_, spi::Error>(())
+            Ok::<_, spi::Error>(other)
         })
     })?;
     forget();
-    Ok(())
+    Ok(other)
 }

@@ -2,7 +2,7 @@
 
 use super::{given, require_superuser};
 use crate::error::GuardError;
-use crate::pg::{armed, session, version};
+use crate::pg::{armed, report, session, version};
 use crate::{policy, status};
 use guard_core::rules::RULES;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -19,7 +19,17 @@ fn enable(preset: default!(Option<String>, "'standard'")) -> Result<(), ErrorRep
             .hint("The presets are observe, standard and strict.")
             .into());
     }
-    policy::install_preset(&preset)?;
+    if let Some(other) = policy::install_preset(&preset)? {
+        report::warn(&GuardError {
+            hint: Some(format!(
+                "DELETE FROM migration_guard.policy WHERE note = '{other}'; SELECT migration_guard.enable('{preset}');"
+            )),
+            ..GuardError::new(
+                PgSqlErrorCode::ERRCODE_WARNING,
+                format!("the policy keeps the rows of the {other}"),
+            )
+        });
+    }
     create_event_triggers()?;
     armed::forget();
     Ok(())

@@ -35,6 +35,8 @@ pub struct StatementRow {
     pub rules: Vec<String>,
     /// Microseconds since 2000-01-01 00:00 UTC.
     pub started_at: i64,
+    /// Where WAL stood before it ran.
+    pub lsn: u64,
     pub micros: i64,
     pub table_bytes: Option<u64>,
     pub rewrote: bool,
@@ -49,7 +51,6 @@ struct Waiting {
     named: Option<Rc<Named>>,
     /// The migration that it was written to, and the transaction nest level of that.
     written: Option<(i64, i32)>,
-    lsn: u64,
 }
 
 /// The name under which a session's statements go.
@@ -170,8 +171,7 @@ pub fn record(row: StatementRow) {
     let full = STATE.with_borrow_mut(|s| {
         let fingerprint = fingerprint(&row.text);
         let named = name_now(s);
-        let lsn = rows::wal_position();
-        s.waiting.push(Waiting { row, fingerprint, named, written: None, lsn });
+        s.waiting.push(Waiting { row, fingerprint, named, written: None });
         s.waiting.iter().filter(|w| w.written.is_none()).count() >= WAIT_AT_MOST
     });
     if full {
@@ -316,7 +316,7 @@ fn write(
         let application_name = rows::application_name();
         let client_addr = rows::client_address();
         let started_at = fresh.first().map_or_else(xact::now, |w| w.row.started_at);
-        let start_lsn = fresh.first().map_or_else(rows::wal_position, |w| w.lsn);
+        let start_lsn = fresh.first().map_or_else(rows::wal_position, |w| w.row.lsn);
         let now = xact::now();
         let source = "session";
         let entry_hash = Entry {

@@ -45,8 +45,10 @@ pub fn house() -> Option<House> {
     found
 }
 
-/// Forgets the answer.
+/// Forgets the answer. What changed while the database was not armed told nobody: the policy is
+/// read anew, too.
 pub fn forget() {
+    crate::policy::forget();
     HOUSE.set(None);
 }
 

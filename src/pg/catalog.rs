@@ -50,6 +50,11 @@ impl Facts for Catalog {
     }
 
     fn guard_subject(&self, statement: &Statement) -> Option<String> {
+        if let (Body::PersistentSetting { name: None, .. }, Some(node)) =
+            (&statement.body, self.node)
+        {
+            return preload_set_for(node).then(|| "session_preload_libraries".into());
+        }
         let subject = self.subject(statement)?;
         self.is_guard(subject)
             .then(|| identity(subject).unwrap_or_else(|| "migration_guard".into()))
@@ -119,9 +124,9 @@ impl Catalog {
                 Some(relation) => self.guarded_relation(relation),
                 None => by_name(*kind, name),
             },
-            Body::AlterTable { relation, .. } | Body::Relation { relation, .. } => {
-                self.guarded_relation(relation)
-            }
+            Body::AlterTable { relation, .. }
+            | Body::Relation { relation, .. }
+            | Body::CreateIndex { relation, .. } => self.guarded_relation(relation),
             _ => None,
         }
     }
@@ -296,7 +301,14 @@ impl Catalog {
 
     fn of_dml(&self) -> Loss {
         let relation = |oid, via| self.object((pg_sys::RelationRelationId, oid, 0), via);
-        let named = self.targets.iter().filter_map(|t| relation(t.relation, Via::Named));
+        // The policy is meant to be edited by administrators; its trigger refuses everybody else.
+        let editable =
+            |t: &&Target| t.relation == self.house.policy && crate::api::is_administrator();
+        let named = self
+            .targets
+            .iter()
+            .filter(|t| !editable(t))
+            .filter_map(|t| relation(t.relation, Via::Named));
         // The rows of children and partitions go with those of their parent.
         let below = self.targets.iter().filter(|t| t.inherits).flat_map(|t| {
             with_descendants(t.relation).into_iter().filter(|oid| *oid != t.relation)
@@ -485,17 +497,62 @@ pub fn subject(statement: &Statement) -> Option<(String, String)> {
                         | ObjectKind::Sequence
                         | ObjectKind::ForeignTable
                         | ObjectKind::Type
-                ) || (*kind == ObjectKind::Index
-                    && statement.class == Class::IndexStmt);
+                        | ObjectKind::Index
+                );
                 let type_name = if on_table { "table".into() } else { words(*kind) };
                 return Some((type_name, qualified(schema, &relation.name)?));
             }
             let address = relation_by_name(relation)?;
             Some((type_name(kind_of(address), address), identity(address)?))
         }
+        // An index is in the schema of its table.
+        Body::CreateIndex {
+            relation: Name { schema: Some(schema), .. },
+            index: Some(index),
+            ..
+        } => Some(("index".into(), qualified(schema, index)?)),
         Body::Object { kind, name } if !name.is_empty() => Some((words(*kind), name.clone())),
         _ => None,
     }
+}
+
+/// Does the database or role of ALTER ... RESET ALL have a setting that loads the guard? (The bridge
+/// passes an invalid OID as NULL.)
+fn preload_set_for(node: Node) -> bool {
+    const QUERY: &str = "SELECT 1 FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c \
+         WHERE s.setdatabase = COALESCE($1, 0) AND s.setrole = COALESCE($2, 0) \
+           AND c LIKE '%\\_preload\\_libraries=%migration\\_guard%'";
+    // SAFETY: the cast follows the class; names are NULL or NUL-terminated, and the lookups give
+    // InvalidOid for what is absent.
+    let (database, role) = unsafe {
+        let database = |name: *const std::ffi::c_char| {
+            if name.is_null() { pg_sys::InvalidOid } else { pg_sys::get_database_oid(name, true) }
+        };
+        match node.class() {
+            Class::AlterDatabaseSetStmt => {
+                let stmt: *mut pg_sys::AlterDatabaseSetStmt = node.ptr();
+                (database((*stmt).dbname), pg_sys::InvalidOid)
+            }
+            Class::AlterRoleSetStmt => {
+                let stmt: *mut pg_sys::AlterRoleSetStmt = node.ptr();
+                let role = if (*stmt).role.is_null() {
+                    pg_sys::InvalidOid
+                } else {
+                    pg_sys::get_rolespec_oid((*stmt).role, true)
+                };
+                (database((*stmt).database), role)
+            }
+            _ => return false,
+        }
+    };
+    session::as_guard(|| {
+        pgrx::Spi::connect(|client| {
+            client
+                .select(QUERY, Some(1), &[database.into(), role.into()])
+                .map(|rows| !rows.is_empty())
+        })
+    })
+    .unwrap_or(true)
 }
 
 fn push_new(list: &mut Vec<pg_sys::Oid>, oid: pg_sys::Oid) {

@@ -172,7 +172,12 @@ fn body(node: Node, class: Class) -> Body {
             }
             Class::IndexStmt => {
                 let stmt: *mut pg_sys::IndexStmt = node.ptr();
-                relation((*stmt).relation, ObjectKind::Index)
+                let index = (*stmt).idxname;
+                Body::CreateIndex {
+                    relation: name((*stmt).relation),
+                    index: (!index.is_null()).then(|| text(index)),
+                    concurrent: (*stmt).concurrent,
+                }
             }
             Class::ViewStmt => {
                 let stmt: *mut pg_sys::ViewStmt = node.ptr();
@@ -363,8 +368,12 @@ fn persistent_setting(stmt: *mut pg_sys::VariableSetStmt) -> Body {
         let all = (*stmt).kind == pg_sys::VariableSetKind::VAR_RESET_ALL;
         let name = (!all && !(*stmt).name.is_null()).then(|| text((*stmt).name));
         let set = (*stmt).kind == pg_sys::VariableSetKind::VAR_SET_VALUE;
-        let listed = name.as_deref().is_some_and(|n| n.ends_with("_preload_libraries"));
-        let value = (set && listed).then(|| text(pg_sys::ExtractSetVariableArgs(stmt)));
+        let judged = name.as_deref().is_some_and(|n| {
+            n.ends_with("_preload_libraries")
+                || n.contains("migration_guard.")
+                || n == "event_triggers"
+        });
+        let value = (set && judged).then(|| text(pg_sys::ExtractSetVariableArgs(stmt)));
         Body::PersistentSetting { name, value }
     }
 }

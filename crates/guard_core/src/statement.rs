@@ -269,8 +269,14 @@ pub enum Body {
         name: String,
         state: EventTriggerState,
     },
+    /// CREATE INDEX: `index` is None when the server chooses the name.
+    CreateIndex {
+        relation: Name,
+        index: Option<String>,
+        concurrent: bool,
+    },
     /// ALTER DATABASE, ROLE or SYSTEM ... SET: `name` is None for RESET ALL. The value is read for
-    /// the lists of libraries only.
+    /// the settings that switch the guard only.
     PersistentSetting {
         name: Option<String>,
         value: Option<String>,

@@ -99,3 +99,8 @@ SELECT nspname FROM pg_namespace WHERE nspname LIKE 'migration_guard%';
 -- And it can come back.
 CREATE EXTENSION migration_guard;
 SELECT migration_guard.enable();
+
+-- RESET ALL is no way around: it would take the line away that loads the guard.
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_preload_libraries = ''migration_guard''', current_database()); END $$;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $$;
+ALTER ROLE CURRENT_USER RESET ALL;

@@ -31,18 +31,19 @@ pub(super) fn findings(statement: &Statement, loss: &Loss, facts: &dyn Facts) ->
         return vec![finding(object.identity.clone())];
     }
     match &statement.body {
-        // The line that `status()` gives to a database without preload.
-        Body::PersistentSetting { value: Some(libraries), .. } if loads_the_guard(libraries) => {
+        // The lines that `status()` gives to mend a database.
+        Body::PersistentSetting { name: Some(name), value: Some(value) } if mends(name, value) => {
             Vec::new()
         }
         Body::PersistentSetting { name, .. } => match name.as_deref() {
             Some(name) if PROTECTED_SETTINGS.iter().any(|p| p.eq_ignore_ascii_case(name)) => {
                 vec![finding(name.to_ascii_lowercase())]
             }
-            // RESET ALL takes every setting back, the guard's among them. For a role or a
-            // database nothing of the guard's need be there; ALTER SYSTEM RESET ALL always counts.
+            // RESET ALL takes every setting back. For a role or a database the catalog knows
+            // whether the guard's preload is among them; for the system it always counts.
             None if statement.class == Class::AlterSystemStmt => vec![finding("ALL".into())],
-            _ => Vec::new(),
+            None => facts.guard_subject(statement).map(finding).into_iter().collect(),
+            Some(_) => Vec::new(),
         },
         // Switching a trigger on, and what pg_dump writes about one, takes nothing away.
         Body::AlterEventTrigger {
@@ -54,6 +55,18 @@ pub(super) fn findings(statement: &Statement, loss: &Loss, facts: &dyn Facts) ->
     }
 }
 
+/// Does the setting switch the guard on, or to its strictest?
+fn mends(name: &str, value: &str) -> bool {
+    match name.to_ascii_lowercase().as_str() {
+        "migration_guard.mode" => value.eq_ignore_ascii_case("enforce"),
+        "migration_guard.auto_snapshot" | "event_triggers" => {
+            ["on", "true", "yes", "1"].iter().any(|on| value.eq_ignore_ascii_case(on))
+        }
+        name if name.ends_with("_preload_libraries") => loads_the_guard(value),
+        _ => false,
+    }
+}
+
 fn loads_the_guard(libraries: &str) -> bool {
     libraries.split(',').any(|library| {
         let library = library.trim().trim_matches('"');
@@ -61,11 +74,15 @@ fn loads_the_guard(libraries: &str) -> bool {
     })
 }
 
-/// Comments and labels change nothing; rights on the guard's tables are not enough to write them
+/// Comments and labels change nothing; an update of the extension needs its owner and mends; rights on the guard's tables are not enough to write them
 /// (their triggers refuse); an event trigger can only belong to a superuser.
 fn harmless_to_the_guard(class: Class) -> bool {
     matches!(
         class,
-        Class::CommentStmt | Class::SecLabelStmt | Class::GrantStmt | Class::AlterOwnerStmt
+        Class::CommentStmt
+            | Class::SecLabelStmt
+            | Class::GrantStmt
+            | Class::AlterOwnerStmt
+            | Class::AlterExtensionStmt
     )
 }
