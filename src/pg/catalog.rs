@@ -323,6 +323,13 @@ impl Catalog {
         if refused {
             return loss;
         }
+        // Without CASCADE a relation takes its inner parts along, of which no rule speaks; only the
+        // partitions of a partitioned table are tables themselves.
+        let alone = |a: &Address| a.0 == pg_sys::RelationRelationId && relkind(a.1) != b'p';
+        if !cascade && named.iter().all(alone) {
+            loss.objects.extend(named.iter().filter_map(|a| self.object(*a, Via::Named)));
+            return loss;
+        }
         let mut seen: HashMap<Address, Via> = HashMap::new();
         let mut order: Vec<Address> = Vec::new();
         let mut queue: VecDeque<Address> = VecDeque::new();
