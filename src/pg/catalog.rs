@@ -9,7 +9,7 @@ use guard_core::loss::{Kind, Loss, Object, Rows, Via};
 use guard_core::rules::Facts;
 use guard_core::statement::{AlterTable, Body, Class, Name, ObjectKind, Statement};
 use pgrx::pg_sys;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// pg_depend, pg_shdepend and their indexes; the numbers are fixed in the server's headers.
 const PG_DEPEND: pg_sys::Oid = pg_sys::Oid::from_u32(2608);
@@ -327,7 +327,9 @@ impl Catalog {
         // partitions of a partitioned table are tables themselves.
         let alone = |a: &Address| a.0 == pg_sys::RelationRelationId && relkind(a.1) != b'p';
         if !cascade && named.iter().all(alone) {
-            loss.objects.extend(named.iter().filter_map(|a| self.object(*a, Via::Named)));
+            let mut once = HashSet::new();
+            let named = named.iter().filter(|a| once.insert(**a));
+            loss.objects.extend(named.filter_map(|a| self.object(*a, Via::Named)));
             return loss;
         }
         let mut seen: HashMap<Address, Via> = HashMap::new();
