@@ -229,12 +229,7 @@ fn stands(id: i64) -> Result<bool> {
     })?)
 }
 
-/// At the commit: writes what waits. Errors abort the transaction.
-pub fn flush_at_commit() {
-    flush();
-}
-
-/// Writes what waits.
+/// Writes what waits. At the commit an error aborts the transaction.
 pub fn flush() {
     if !is_waiting() || rows::read_only() {
         return;
