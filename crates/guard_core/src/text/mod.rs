@@ -1,5 +1,6 @@
 //! Every sentence that a user reads, one module per room.
 
+pub mod approval;
 pub mod snapshot;
 
 use crate::approval::Refusal;
