@@ -1,6 +1,8 @@
 //! Every sentence that a user reads, one module per room.
 
+pub mod api;
 pub mod approval;
+pub mod policy;
 pub mod snapshot;
 
 use crate::approval::Refusal;
