@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod approval;
+pub mod history;
 pub mod policy;
 pub mod snapshot;
 
