@@ -5,6 +5,7 @@ pub mod approval;
 pub mod history;
 pub mod policy;
 pub mod snapshot;
+pub mod status;
 
 use crate::approval::Refusal;
 use crate::decide::Judged;
