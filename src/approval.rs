@@ -5,7 +5,7 @@ use crate::pg::{random, session, xact};
 use crate::settings;
 use guard_core::approval::{Approval, Refusal, is_well_formed, token_from_bytes, token_hash};
 use guard_core::rules::{Finding, NO_SNAPSHOT, RULES};
-use guard_core::text;
+use guard_core::text::{self, approval as say};
 use pgrx::prelude::*;
 use std::cell::RefCell;
 
@@ -47,7 +47,7 @@ pub fn issue(
     if let Some(role) = for_role
         && !role_exists(role)?
     {
-        return Err(GuardError::unknown(format!("role \"{role}\" does not exist")));
+        return Err(GuardError::unknown(say::no_such_role(role)));
     }
     let token = token_from_bytes(&random::bytes()?);
     let issued = session::as_guard(|| {
@@ -81,11 +81,7 @@ pub fn issue(
             Ok::<_, spi::Error>(true)
         })
     })?;
-    if issued {
-        Ok(token)
-    } else {
-        Err(GuardError::argument("valid_for must be longer than nothing"))
-    }
+    if issued { Ok(token) } else { Err(GuardError::argument(say::VALID_FOR_NOTHING)) }
 }
 
 fn role_exists(name: &str) -> Result<bool> {
@@ -101,17 +97,16 @@ const MAX_USES: i32 = 10_000;
 fn check_scope(rules: &[String], objects: &[String], max_uses: i32) -> Result<()> {
     let known = |r: &str| r == "*" || r == NO_SNAPSHOT || RULES.iter().any(|k| k.id == r);
     if rules.is_empty() || objects.is_empty() {
-        return Err(GuardError::argument("a token needs at least one rule and one object pattern"));
+        return Err(GuardError::argument(say::EMPTY_SCOPE));
     }
     if let Some(unknown) = rules.iter().find(|r| !known(r)) {
-        return Err(GuardError::argument(format!("there is no rule \"{unknown}\""))
-            .hint("SELECT rule, summary FROM migration_guard.rules;"));
+        return Err(GuardError::argument(say::no_such_rule(unknown)).hint(say::NO_SUCH_RULE_HINT));
     }
     if objects.iter().any(|o| o.is_empty()) {
-        return Err(GuardError::argument("an object pattern must not be empty"));
+        return Err(GuardError::argument(say::EMPTY_PATTERN));
     }
     if !(1..=MAX_USES).contains(&max_uses) {
-        return Err(GuardError::argument(format!("max_uses must be between 1 and {MAX_USES}")));
+        return Err(GuardError::argument(say::uses_out_of_range(MAX_USES)));
     }
     Ok(())
 }
@@ -134,8 +129,7 @@ pub fn revoke(id: i64, reason: &str) -> Result<()> {
     if found {
         return Ok(());
     }
-    Err(GuardError::unknown(format!("there is no approval {id} that could be revoked"))
-        .hint("SELECT id, reason, revoked_at FROM migration_guard.approvals;"))
+    Err(GuardError::unknown(say::not_revocable(id)).hint(say::NOT_REVOCABLE_HINT))
 }
 
 /// Presents a token for the rest of the transaction. One that cannot help is refused at once.
@@ -148,9 +142,9 @@ pub fn present(token: &str) -> Result<()> {
 }
 
 fn token_error(refusal: Refusal) -> GuardError {
-    GuardError::denied("the token does not help")
+    GuardError::denied(say::TOKEN_DOES_NOT_HELP)
         .detail(text::token_refused(refusal))
-        .hint("Ask an administrator for one: SELECT migration_guard.issue_token(rules => ARRAY['drop-table'], objects => ARRAY['public.orders']);")
+        .hint(say::TOKEN_DOES_NOT_HELP_HINT)
 }
 
 fn look_up(token: &str, session_role: &str) -> std::result::Result<Approval, Refusal> {

@@ -154,7 +154,7 @@ fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
         for judged in frame.judged.iter().filter(|j| j.action == Action::Warn) {
             let mut warning = GuardError::new(
                 PgSqlErrorCode::ERRCODE_WARNING,
-                format!("migration_guard: {} ({})", judged.finding.message, judged.finding.rule.id),
+                text::warned(&judged.finding.message, judged.finding.rule.id),
             );
             warning.detail = judged.finding.detail.clone();
             report::warn(&warning);
@@ -186,15 +186,15 @@ fn log_refusal(frame: &Frame, session_role: &str) {
         .judged
         .iter()
         .take(20)
-        .map(|j| format!("{} {}", j.finding.rule.id, j.finding.object))
+        .map(|j| text::logged_finding(j.finding.rule.id, &j.finding.object))
         .collect();
-    let text =
+    let statement =
         guard_core::redact::statement_text(&frame.statement.text, settings::statement_text());
-    report::log(&format!(
-        "migration_guard: blocked {} by {session_role}: {}; statement: {}",
-        frame.statement.command,
-        findings.join(", "),
-        text.as_deref().unwrap_or("(not kept)"),
+    report::log(&text::logged_refusal(
+        &frame.statement.command,
+        session_role,
+        &findings,
+        statement.as_deref(),
     ));
 }
 

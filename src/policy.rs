@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::pg::session;
 use guard_core::policy::{Action, Row};
 use guard_core::rules::RULES;
+use guard_core::text::policy as text;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -67,7 +68,7 @@ fn microseconds(time: TimestampWithTimeZone) -> i64 {
 /// Writes the rows of a preset; a rule that has a row of a preset keeps it. The result is the note
 /// of another preset that is in force.
 pub fn install_preset(preset: &str) -> Result<Option<String>> {
-    let note = format!("preset {preset}");
+    let note = text::preset_note(preset);
     let other = session::as_guard(|| {
         Spi::connect_mut(|client| {
             let other = client

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::pg::{armed, preload, session, version};
 use crate::settings;
 use guard_core::decide::Mode;
+use guard_core::text::status as text;
 use pgrx::prelude::*;
 
 /// One row of `status()`.
@@ -18,9 +19,6 @@ pub struct Row {
 fn row(item: &str, state: &'static str, detail: impl Into<String>, hint: Option<&str>) -> Row {
     Row { item: item.into(), state, detail: detail.into(), hint: hint.map(Into::into) }
 }
-
-/// What only the hooks see.
-const HOOKS_ONLY: &str = "TRUNCATE, DELETE and UPDATE without WHERE, and statements on databases, roles, tablespaces and event triggers, ALTER SYSTEM";
 
 /// The rows of `status()`, the worst of each item first.
 pub fn rows() -> Result<Vec<Row>> {
@@ -53,16 +51,16 @@ fn event_triggers() -> Result<Row> {
             None => missing.push(name.into_owned()),
         }
     }
-    let hint = Some("SELECT migration_guard.enable();");
+    let hint = Some(text::EVENT_TRIGGERS_HINT);
     Ok(if missing.len() == armed::EVENT_TRIGGERS.len() {
-        row("event triggers", "off", "the guard is not enabled in this database", hint)
+        row("event triggers", "off", text::NOT_ENABLED, hint)
     } else if !missing.is_empty() {
-        row("event triggers", "off", format!("missing: {}", missing.join(", ")), hint)
+        row("event triggers", "off", text::missing_event_triggers(&missing), hint)
     } else if !weak.is_empty() {
         let state = if armed::house().is_some() { "degraded" } else { "off" };
-        row("event triggers", state, format!("not ENABLE ALWAYS: {}", weak.join(", ")), hint)
+        row("event triggers", state, text::weak_event_triggers(&weak), hint)
     } else {
-        row("event triggers", "ok", "all four exist and are ENABLE ALWAYS", None)
+        row("event triggers", "ok", text::EVENT_TRIGGERS_OK, None)
     })
 }
 
@@ -77,34 +75,28 @@ fn preloaded() -> Result<Row> {
     })?
     .unwrap_or_default();
     Ok(match preload::how() {
-        preload::How::Shared => row("preload", "ok", "in shared_preload_libraries", None),
+        preload::How::Shared => row("preload", "ok", text::PRELOADED, None),
         preload::How::Session => row(
             "preload",
             "degraded",
-            "in session_preload_libraries: every statement is gated, but blocked attempts go to the server log alone",
-            Some(
-                "ALTER SYSTEM SET shared_preload_libraries = 'migration_guard'; -- then restart the server",
-            ),
+            text::PRELOADED_BY_SESSION,
+            Some(text::PRELOADED_BY_SESSION_HINT),
         ),
         preload::How::Not => row(
             "preload",
             "degraded",
-            format!(
-                "not preloaded; a session that has run no DDL yet is not guarded against: {HOOKS_ONLY}"
-            ),
-            Some(&format!(
-                "ALTER DATABASE {database} SET session_preload_libraries = 'migration_guard';"
-            )),
+            text::not_preloaded(),
+            Some(&text::not_preloaded_hint(&database)),
         ),
     })
 }
 
 fn mode() -> Result<Row> {
     let (state, detail) = match settings::mode() {
-        Mode::Enforce => return Ok(row("mode", "ok", "enforce", None)),
-        Mode::Off => ("off", "nothing is gated or recorded"),
-        Mode::Warn => ("degraded", "warn: nothing is stopped"),
-        Mode::Observe => ("degraded", "observe: nothing is stopped"),
+        Mode::Enforce => return Ok(row("mode", "ok", text::MODE_ENFORCE, None)),
+        Mode::Off => ("off", text::MODE_OFF),
+        Mode::Warn => ("degraded", text::MODE_WARN),
+        Mode::Observe => ("degraded", text::MODE_OBSERVE),
     };
     let hint = mend("migration_guard.mode", "'enforce'")?;
     Ok(row("mode", state, detail, Some(&hint)))
@@ -112,15 +104,10 @@ fn mode() -> Result<Row> {
 
 fn auto_snapshot() -> Result<Row> {
     if settings::auto_snapshot() {
-        return Ok(row("snapshots", "ok", "taken before approved destructive statements", None));
+        return Ok(row("snapshots", "ok", text::SNAPSHOTS_ON, None));
     }
     let hint = mend("migration_guard.auto_snapshot", "on")?;
-    Ok(row(
-        "snapshots",
-        "degraded",
-        "automatic snapshots are off: nothing is kept before an approved destructive statement",
-        Some(&hint),
-    ))
+    Ok(row("snapshots", "degraded", text::SNAPSHOTS_OFF, Some(&hint)))
 }
 
 /// The line that sets a setting right where it was set wrong.
@@ -138,21 +125,7 @@ fn mend(setting: &str, value: &str) -> Result<String> {
         })
     })?;
     let (source, database, role) = found;
-    Ok(match source.as_str() {
-        "database" => {
-            format!("ALTER DATABASE {database} SET {setting} = {value}; -- then connect again")
-        }
-        "user" => format!("ALTER ROLE {role} SET {setting} = {value}; -- then connect again"),
-        "database user" => {
-            format!(
-                "ALTER ROLE {role} IN DATABASE {database} SET {setting} = {value}; -- then connect again"
-            )
-        }
-        "configuration file" => {
-            format!("ALTER SYSTEM SET {setting} = {value}; SELECT pg_catalog.pg_reload_conf();")
-        }
-        _ => format!("SET {setting} = {value};"),
-    })
+    Ok(text::mend_setting(&source, &database, &role, setting, value))
 }
 
 fn versions() -> Result<Row> {
@@ -171,13 +144,13 @@ fn versions() -> Result<Row> {
     .unwrap_or_default();
     let library = version::library();
     Ok(if installed == library {
-        row("version", "ok", format!("library and SQL objects are {library}"), None)
+        row("version", "ok", text::one_version(library), None)
     } else {
         row(
             "version",
             "degraded",
-            format!("the library is {library}, the SQL objects are {installed}"),
-            Some("ALTER EXTENSION migration_guard UPDATE;"),
+            text::two_versions(library, &installed),
+            Some(text::TWO_VERSIONS_HINT),
         )
     })
 }
@@ -205,20 +178,15 @@ fn switches() -> Result<Vec<Row>> {
         })
     })?;
     if granted.is_empty() {
-        return Ok(vec![row(
-            "granted settings",
-            "ok",
-            "no role but superusers may set what switches the guard off",
-            None,
-        )]);
+        return Ok(vec![row("granted settings", "ok", text::NO_SWITCH_GRANTED, None)]);
     }
     Ok(granted
         .into_iter()
         .map(|(parameter, role)| Row {
             item: "granted settings".into(),
             state: "degraded",
-            detail: format!("{role} may set {parameter}"),
-            hint: Some(format!("REVOKE ALL ON PARAMETER {parameter} FROM {role};")),
+            detail: text::switch_granted(&role, &parameter),
+            hint: Some(text::switch_granted_hint(&role, &parameter)),
         })
         .collect())
 }

@@ -3,6 +3,7 @@
 use super::{given, require_administrator};
 use crate::approval;
 use crate::error::GuardError;
+use guard_core::text::api as text;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -19,7 +20,7 @@ fn issue_token(
     max_uses: default!(Option<i32>, "1"),
     reason: default!(Option<String>, "NULL"),
 ) -> Result<String, ErrorReport> {
-    require_administrator("issue a token")?;
+    require_administrator(text::ISSUE_A_TOKEN)?;
     Ok(approval::issue(
         &texts(rules, "rules")?,
         &texts(objects, "objects")?,
@@ -37,6 +38,6 @@ fn use_token(token: Option<String>) -> Result<(), ErrorReport> {
 
 #[pg_extern(volatile, parallel_unsafe)]
 fn revoke(request_id: Option<i64>, reason: Option<String>) -> Result<(), ErrorReport> {
-    require_administrator("revoke an approval")?;
+    require_administrator(text::REVOKE_AN_APPROVAL)?;
     Ok(approval::revoke(given(request_id, "request_id")?, &given(reason, "reason")?)?)
 }

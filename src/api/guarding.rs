@@ -5,6 +5,7 @@ use crate::error::GuardError;
 use crate::pg::{armed, report, session, version};
 use crate::{policy, status};
 use guard_core::rules::RULES;
+use guard_core::text::{api as text, policy as say};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -12,22 +13,17 @@ const PRESETS: [&str; 3] = ["observe", "standard", "strict"];
 
 #[pg_extern(volatile, parallel_unsafe)]
 fn enable(preset: default!(Option<String>, "'standard'")) -> Result<(), ErrorReport> {
-    require_superuser("enable the guard")?;
+    require_superuser(text::ENABLE)?;
     let preset = given(preset, "preset")?;
     if !PRESETS.contains(&preset.as_str()) {
-        return Err(GuardError::argument(format!("there is no preset \"{preset}\""))
-            .hint("The presets are observe, standard and strict.")
+        return Err(GuardError::argument(say::no_such_preset(&preset))
+            .hint(say::NO_SUCH_PRESET_HINT)
             .into());
     }
     if let Some(other) = policy::install_preset(&preset)? {
         report::warn(&GuardError {
-            hint: Some(format!(
-                "DELETE FROM migration_guard.policy WHERE note = '{other}'; SELECT migration_guard.enable('{preset}');"
-            )),
-            ..GuardError::new(
-                PgSqlErrorCode::ERRCODE_WARNING,
-                format!("the policy keeps the rows of the {other}"),
-            )
+            hint: Some(say::other_preset_hint(&other, &preset)),
+            ..GuardError::new(PgSqlErrorCode::ERRCODE_WARNING, say::other_preset(&other))
         });
     }
     create_event_triggers()?;
@@ -37,7 +33,7 @@ fn enable(preset: default!(Option<String>, "'standard'")) -> Result<(), ErrorRep
 
 #[pg_extern(volatile, parallel_unsafe)]
 fn disable() -> Result<(), ErrorReport> {
-    require_superuser("disable the guard")?;
+    require_superuser(text::DISABLE)?;
     crate::history::flush();
     session::as_guard(|| {
         Spi::connect_mut(|client| {
@@ -73,8 +69,9 @@ fn create_event_triggers() -> Result<(), GuardError> {
                         None,
                         &[],
                     )?;
+                    let comment = text::event_trigger_comment(event);
                     client.update(
-                        &format!("COMMENT ON EVENT TRIGGER {name} IS 'migration_guard: {event}'"),
+                        &format!("COMMENT ON EVENT TRIGGER {name} IS '{comment}'"),
                         None,
                         &[],
                     )?;

@@ -8,6 +8,7 @@ mod snapshots;
 use crate::error::{GuardError, Result};
 use crate::pg::session;
 use crate::settings;
+use guard_core::text::api as text;
 
 pgrx::extension_sql_file!("../../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("../../sql/finish.sql", name = "finish", finalize);
@@ -24,15 +25,14 @@ fn require_administrator(what: &str) -> Result<()> {
     if is_administrator() {
         return Ok(());
     }
-    Err(GuardError::denied(format!("only an administrator may {what}"))
-        .detail("Administrators are superusers and the members of the role that migration_guard.admin_role names."))
+    Err(GuardError::denied(text::administrators_only(what)).detail(text::ADMINISTRATORS))
 }
 
 fn require_superuser(what: &str) -> Result<()> {
     if session::is_superuser(session::current_user()) {
         return Ok(());
     }
-    Err(GuardError::denied(format!("only a superuser may {what}")))
+    Err(GuardError::denied(text::superusers_only(what)))
 }
 
 /// An argument that may not be NULL.
@@ -40,7 +40,7 @@ fn given<T>(argument: Option<T>, name: &str) -> Result<T> {
     argument.ok_or_else(|| {
         GuardError::new(
             pgrx::PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            format!("{name} must not be NULL"),
+            text::must_not_be_null(name),
         )
     })
 }

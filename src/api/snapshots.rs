@@ -1,20 +1,12 @@
 //! snapshot_table, restore_table and their kin.
 
+use super::given;
 use crate::error::{self, GuardError};
 use crate::{settings, snapshot};
 use guard_core::text::snapshot as text;
 use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-
-fn given<T>(value: Option<T>, argument: &str) -> error::Result<T> {
-    value.ok_or_else(|| {
-        GuardError::new(
-            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            text::must_not_be_null(argument),
-        )
-    })
-}
 
 fn not_empty(value: Option<String>, argument: &str) -> error::Result<Option<String>> {
     match value {

@@ -14,6 +14,7 @@ use guard_core::fingerprint::{fingerprint, statements_checksum};
 use guard_core::history::Entry;
 use guard_core::redact;
 use guard_core::rules::Risk;
+use guard_core::text::history as say;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -138,7 +139,7 @@ pub fn is_named() -> bool {
 /// Names the migration that the following statements of this session belong to.
 pub fn begin(name: &str, checksum: Option<&str>, ticket: Option<&str>) -> Result<()> {
     if name.trim().is_empty() {
-        return Err(GuardError::argument("a migration needs a name"));
+        return Err(GuardError::argument(say::NO_NAME));
     }
     STATE.with_borrow_mut(|s| {
         s.last_serial += 1;
@@ -161,8 +162,7 @@ pub fn end() -> Result<()> {
             s.begun_before.push((xact::nest_level(), Some(before)));
             Ok(())
         }
-        None => Err(GuardError::state("no migration was begun in this session")
-            .hint("SELECT migration_guard.begin_migration('name');")),
+        None => Err(GuardError::state(say::NOT_BEGUN).hint(say::NOT_BEGUN_HINT)),
     })
 }
 
@@ -191,7 +191,7 @@ pub fn is_waiting() -> bool {
 /// The id of the migration that this transaction writes to. Assigns a transaction id.
 pub fn migration_id() -> Result<i64> {
     let Some(house) = armed::house() else {
-        return Err(GuardError::state("migration_guard is not enabled in this database"));
+        return Err(GuardError::state(say::NOT_ENABLED));
     };
     with_state(|s| {
         let named = name_now(s);
@@ -306,7 +306,7 @@ fn write(
         let transaction_id = rows::transaction_id();
         let name = named
             .as_ref()
-            .map_or_else(|| format!("transaction {transaction_id}"), |n| n.name.clone());
+            .map_or_else(|| say::unnamed_migration(transaction_id), |n| n.name.clone());
         let ticket = named.as_ref().and_then(|n| n.ticket.clone()).or_else(settings::ticket);
         let application_name = rows::application_name();
         let client_addr = rows::client_address();

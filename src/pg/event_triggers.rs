@@ -5,6 +5,7 @@ use super::catalog::Catalog;
 use super::reader::{self, Node};
 use super::{armed, nesting};
 use crate::guard::{self, Captured, Dropped};
+use guard_core::text;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
@@ -50,7 +51,7 @@ fn called_as_event_trigger(fcinfo: pg_sys::FunctionCallInfo) -> Option<Node> {
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
             ErrorReport::new(
                 PgSqlErrorCode::ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
-                "this function can only be called as an event trigger",
+                text::ONLY_AS_EVENT_TRIGGER,
                 "migration_guard",
             )
             .report(PgLogLevel::ERROR);

@@ -25,7 +25,7 @@ fn refuse_strangers(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), GuardError> 
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
             return Err(GuardError::new(
                 PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                "this function can only be called as a trigger",
+                text::ONLY_AS_TRIGGER,
             ));
         }
         (*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id
@@ -43,5 +43,5 @@ fn refuse_strangers(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), GuardError> 
     }
     let table = super::catalog::identity((pg_sys::RelationRelationId, relation, 0));
     Err(GuardError::denied(text::protected_table(&table.unwrap_or_default()))
-        .hint("Use the functions of the schema migration_guard."))
+        .hint(text::PROTECTED_TABLE_HINT))
 }

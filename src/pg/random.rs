@@ -1,6 +1,7 @@
 //! The server's strong random source.
 
 use crate::error::{GuardError, Result};
+use guard_core::text::approval as text;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// 32 bytes that nobody can guess.
@@ -10,9 +11,6 @@ pub fn bytes() -> Result<[u8; 32]> {
     if unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
         Ok(bytes)
     } else {
-        Err(GuardError::new(
-            PgSqlErrorCode::ERRCODE_SYSTEM_ERROR,
-            "the server's random source gave no bytes",
-        ))
+        Err(GuardError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, text::NO_RANDOM_BYTES))
     }
 }

@@ -1,6 +1,11 @@
 //! Every sentence that a user reads, one module per room.
 
+pub mod api;
+pub mod approval;
+pub mod history;
+pub mod policy;
 pub mod snapshot;
+pub mod status;
 
 use crate::approval::Refusal;
 use crate::decide::Judged;
@@ -203,10 +208,44 @@ pub fn unforeseen(command: &str, objects: &[String]) -> Refusal3 {
     }
 }
 
+/// A finding that the policy only warns of.
+pub fn warned(message: &str, rule: &str) -> String {
+    format!("migration_guard: {message} ({rule})")
+}
+
+/// One finding in the line that the server log gets.
+pub fn logged_finding(rule: &str, object: &str) -> String {
+    format!("{rule} {object}")
+}
+
+/// The line that the server log gets of a statement that was stopped. `statement` is its text, if
+/// the settings allow any of it.
+pub fn logged_refusal(
+    command: &str,
+    session_role: &str,
+    findings: &[String],
+    statement: Option<&str>,
+) -> String {
+    format!(
+        "migration_guard: blocked {command} by {session_role}: {}; statement: {}",
+        findings.join(", "),
+        statement.unwrap_or("(not kept)"),
+    )
+}
+
 /// Someone else than the guard writes to one of its tables.
 pub fn protected_table(table: &str) -> String {
     format!("table {table} is written by migration_guard only")
 }
+
+/// What to use instead.
+pub const PROTECTED_TABLE_HINT: &str = "Use the functions of the schema migration_guard.";
+
+/// The function of a trigger is called by hand.
+pub const ONLY_AS_TRIGGER: &str = "this function can only be called as a trigger";
+
+/// The function of an event trigger is called by hand.
+pub const ONLY_AS_EVENT_TRIGGER: &str = "this function can only be called as an event trigger";
 
 #[cfg(test)]
 mod tests {

@@ -10,11 +10,6 @@ pub fn no_such_column(table: &str, column: &str) -> String {
     format!("column \"{column}\" of table {table} does not exist")
 }
 
-/// An argument that must not be NULL.
-pub fn must_not_be_null(argument: &str) -> String {
-    format!("{argument} must not be NULL")
-}
-
 /// An argument that must not be an empty string.
 pub fn must_not_be_empty(argument: &str) -> String {
     format!("{argument} must not be an empty string")
