@@ -41,10 +41,8 @@ unsafe extern "C-unwind" fn on_xact(event: pg_sys::XactEvent::Type, _arg: *mut s
     use pg_sys::XactEvent as E;
     match event {
         // The last moment at which writing is allowed, after every deferred trigger.
-        E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE => {
-            if history::is_waiting() {
-                rows::with_snapshot(history::flush);
-            }
+        E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE if history::is_waiting() => {
+            rows::with_snapshot(history::flush);
         }
         E::XACT_EVENT_COMMIT | E::XACT_EVENT_PREPARE => {
             history::committed();

@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
 # The oracle of a restore: pg_dump -s of the database, the rows' checksums and the sequences' values
 # are the same before a DROP TABLE ... CASCADE and after restore_table, one table per feature.
-# Needs PG_BIN (folder of psql and pg_dump), PGHOST, PGPORT, PGUSER (a superuser); the extension is
-# installed in that server. Creates and drops a database and roles of its own.
-set -u
-: "${PG_BIN:?}" "${PGHOST:?}" "${PGPORT:?}" "${PGUSER:?}"
-export PGHOST PGPORT PGUSER
+source "$(dirname "$0")/../run/case.sh"
+set +e +o pipefail # a failing step is a result, not the end
+cluster_start "$PG_CONFIG" oracle "$PRELOAD"
 database="restore_oracle_$$"
 work=$(mktemp -d)
 passed=0
@@ -22,7 +20,7 @@ clean() {
         -c 'DROP ROLE IF EXISTS oracle_reader' -c 'DROP ROLE IF EXISTS oracle_writer' >/dev/null 2>&1
     rm -rf "$work"
 }
-trap clean EXIT
+trap 'code=$?; clean; (exit $code); case_exit' EXIT
 clean
 mkdir -p "$work"
 "$PG_BIN/psql" -X -q -d postgres -v ON_ERROR_STOP=1 -c "CREATE DATABASE $database" || exit 1

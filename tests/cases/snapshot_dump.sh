@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Snapshots travel with pg_dump: the registry, its numbers and the kept rows are the same in another
 # database, readable by the same role, and can be restored there.
-# Needs PG_BIN, PGHOST, PGPORT, PGUSER (a superuser); the extension is installed in that server.
-set -u
-: "${PG_BIN:?}" "${PGHOST:?}" "${PGPORT:?}" "${PGUSER:?}"
-export PGHOST PGPORT PGUSER
+source "$(dirname "$0")/../run/case.sh"
+set +e +o pipefail # a failing step is a result, not the end
+cluster_start "$PG_CONFIG" dump "$PRELOAD"
 a="snapshot_dump_a_$$"
 b="snapshot_dump_b_$$"
 work=$(mktemp -d)
@@ -20,7 +19,7 @@ clean() {
     sql postgres 'DROP ROLE IF EXISTS dump_owner' >/dev/null
     rm -rf "$work"
 }
-trap clean EXIT
+trap 'code=$?; clean; (exit $code); case_exit' EXIT
 clean
 mkdir -p "$work"
 sql postgres "CREATE DATABASE $a" || exit 1
