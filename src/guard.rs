@@ -44,6 +44,8 @@ struct Frame {
     rewrote: bool,
     /// Type and identity, when the end of the statement tells them.
     object: Option<(String, String)>,
+    /// The relation that it created, where it does not name it.
+    created: Option<u32>,
     /// The executor run that ends it, for DML.
     query: Option<usize>,
 }
@@ -95,6 +97,7 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
         snapshot_id: None,
         rewrote: false,
         object: None,
+        created: None,
         query: None,
         statement,
     };
@@ -279,7 +282,10 @@ pub fn after(id: u64) {
     if is_own_event_trigger(&frame) {
         return;
     }
-    let object = frame.object.or_else(|| described(&frame.statement, &frame.loss));
+    let object = frame.object.or_else(|| match frame.created {
+        Some(relation) => crate::pg::catalog::relation(relation),
+        None => described(&frame.statement, &frame.loss),
+    });
     let (object_type, object_identity) = object.unwrap_or_default();
     // Temporary objects are nobody else's business and leave nothing behind.
     if frame.judged.is_empty() && object_identity.starts_with("pg_temp.") {
@@ -301,6 +307,22 @@ pub fn after(id: u64) {
         rewrote: frame.rewrote,
         snapshot_id: frame.snapshot_id,
         approval_id: frame.approval_id,
+    });
+}
+
+/// Is any statement being followed?
+pub fn is_following() -> bool {
+    FRAMES.with_borrow(|frames| !frames.is_empty())
+}
+
+/// A relation was created by the statement that runs: the index, where the server chose its name.
+pub fn created_relation(relation: u32) {
+    FRAMES.with_borrow_mut(|frames| {
+        if let Some(frame) = frames.last_mut()
+            && matches!(frame.statement.body, Body::CreateIndex { index: None, .. })
+        {
+            frame.created.get_or_insert(relation);
+        }
     });
 }
 
@@ -387,6 +409,7 @@ pub fn is_described() -> bool {
     FRAMES.with_borrow(|frames| {
         frames.last().is_none_or(|f| {
             f.object.is_some()
+                || f.created.is_some()
                 || !f.loss.objects.is_empty()
                 || matches!(
                     f.statement.body,

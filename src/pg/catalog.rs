@@ -494,6 +494,12 @@ fn qualified(schema: &str, name: &str) -> Option<String> {
     Some(text(unsafe { pg_sys::quote_qualified_identifier(schema.as_ptr(), name.as_ptr()) }))
 }
 
+/// Type and identity of a relation.
+pub fn relation(oid: u32) -> Option<(String, String)> {
+    let address = (pg_sys::RelationRelationId, oid.into(), 0);
+    Some((type_name(kind_of(address), address), identity(address)?))
+}
+
 /// Type and identity of the relation that a statement was about, once it ran.
 pub fn subject(statement: &Statement) -> Option<(String, String)> {
     match &statement.body {

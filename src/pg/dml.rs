@@ -41,17 +41,14 @@ impl Target {
     }
 }
 
-/// The marks for a query; NULL for one that changes no rows.
+/// The marks for a query.
 ///
 /// # Safety
-/// `query` must be a valid, rewritten query.
+/// `query` must be a valid, rewritten query that changes rows.
 pub unsafe fn examine(query: *mut pg_sys::Query) -> *mut pg_sys::List {
     // SAFETY: as promised by the caller; the CTE list holds CommonTableExpr nodes whose queries
     // are Query nodes after analysis.
     unsafe {
-        if (*query).commandType == pg_sys::CmdType::CMD_SELECT && !(*query).hasModifyingCTE {
-            return std::ptr::null_mut();
-        }
         let mut marks = push(std::ptr::null_mut(), EXAMINED, pg_sys::InvalidOid);
         if let Some((what, relation)) = whole_table(query) {
             marks = push(marks, what, relation);
@@ -258,6 +255,45 @@ pub unsafe fn concerns(query: *mut pg_sys::QueryDesc, eflags: c_int) -> bool {
         (changes || (*plan).hasModifyingCTE)
             && eflags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int == 0
             && pg_sys::ParallelWorkerNumber < 0
+            && !examined_and_clean(plan)
+    }
+}
+
+/// Did the planner hook see the query, and nothing in it? Most plans end here, so nothing is
+/// allocated.
+unsafe fn examined_and_clean(plan: *mut pg_sys::PlannedStmt) -> bool {
+    let mut examined = false;
+    // SAFETY: a plan's list of PlanInvalItem, NULL when it is empty.
+    unsafe {
+        let list = (*plan).invalItems;
+        if list.is_null() {
+            return false;
+        }
+        for i in 0..(*list).length as usize {
+            let item: *mut pg_sys::PlanInvalItem = (*(*list).elements.add(i)).ptr_value.cast();
+            if Target::from_mark((*item).cacheId, pg_sys::InvalidOid).is_some() {
+                return false;
+            }
+            examined |= (*item).cacheId == EXAMINED;
+        }
+    }
+    examined
+}
+
+/// Can a query change rows that are there? Cheap: it is asked for every query that is planned.
+///
+/// # Safety
+/// `query` must be a valid query.
+pub unsafe fn changes_rows(query: *mut pg_sys::Query) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        (*query).hasModifyingCTE
+            || matches!(
+                (*query).commandType,
+                pg_sys::CmdType::CMD_DELETE
+                    | pg_sys::CmdType::CMD_UPDATE
+                    | pg_sys::CmdType::CMD_MERGE
+            )
     }
 }
 

@@ -10,7 +10,8 @@ use super::nesting::{self, Level};
 use super::reader::{self, Node};
 use super::{armed, catalog, dml, log, xact};
 use crate::guard::{self, Captured};
-use guard_core::statement::{Class, Recording};
+use crate::history;
+use guard_core::statement::Recording;
 use pgrx::pg_sys;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -130,21 +131,22 @@ unsafe extern "C-unwind" fn before_utility(
     // Statements that Postgres derives from another (the sequence of a serial column, the parts
     // of CREATE SCHEMA) belong to that one.
     let derived = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_SUBCOMMAND;
-    let gated = !derived && !nesting::starts_internal() && armed::catalogs_readable();
+    // SAFETY: the server passes a valid utility statement and its source text, both alive for the
+    // whole call.
+    let (node, location, len) =
+        unsafe { (Node::new((*pstmt).utilityStmt), (*pstmt).stmt_location, (*pstmt).stmt_len) };
+    // Of the classes that are recorded only with a finding no rule judges the utility statement
+    // itself: what a DO block or an EXECUTE runs is seen on its own.
+    let gated = !derived
+        && node.class().recording() != Recording::Finding
+        && !nesting::starts_internal()
+        && armed::catalogs_readable();
     let frame = if gated && let Some(house) = armed::house() {
-        // SAFETY: the server passes a valid utility statement and its source text, both alive
-        // for the whole call.
-        let (node, location, len) =
-            unsafe { (Node::new((*pstmt).utilityStmt), (*pstmt).stmt_location, (*pstmt).stmt_len) };
-        if node.class().recording() == Recording::Finding && node.class() != Class::LockStmt {
-            None
-        } else {
-            // SAFETY: as above.
-            let text = unsafe { reader::slice(query, location, len) };
-            let statement = reader::statement(node, &text);
-            let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
-            guard::before(Captured { statement, facts, by_trigger: false })
-        }
+        // SAFETY: as above.
+        let text = unsafe { reader::slice(query, location, len) };
+        let statement = reader::statement(node, &text);
+        let facts = Catalog { house, node: Some(node), targets: Vec::new(), figures: false };
+        guard::before(Captured { statement, facts, by_trigger: false })
     } else {
         None
     };
@@ -167,14 +169,17 @@ unsafe extern "C-unwind" fn planner(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: as in `process_utility`. The planner may fold a user's functions: one level deeper.
     unsafe {
-        let marks = examine_query(parse);
+        let marks =
+            if dml::changes_rows(parse) { examine_query(parse) } else { std::ptr::null_mut() };
         let level = nesting::enter();
         let plan = match PREVIOUS_PLANNER {
             Some(next) => next(parse, query, options, params),
             None => raw_planner(parse, query, options, params),
         };
         nesting::leave(level);
-        mark_plan(plan, marks);
+        if !marks.is_null() || history::is_waiting() {
+            mark_plan(plan, marks);
+        }
         plan
     }
 }
@@ -267,7 +272,9 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
             None => raw_executor_finish(query),
         }
         nesting::leave(level);
-        after_dml(query);
+        if guard::is_following() {
+            after_dml(query);
+        }
     }
 }
 
@@ -283,9 +290,7 @@ unsafe extern "C-unwind" fn object_access(
         if let Some(next) = PREVIOUS_ACCESS {
             next(access, class, object, sub, arg);
         }
-        if access == pg_sys::ObjectAccessType::OAT_POST_CREATE
-            && (class != pg_sys::RelationRelationId || sub != 0)
-        {
+        if access == pg_sys::ObjectAccessType::OAT_POST_CREATE {
             note_created(class, object, sub);
         }
     }
@@ -293,6 +298,11 @@ unsafe extern "C-unwind" fn object_access(
 
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn note_created(class: pg_sys::Oid, object: pg_sys::Oid, column: c_int) {
+    if class == pg_sys::RelationRelationId && column == 0 {
+        // The relation cache knows that it is new.
+        guard::created_relation(object.to_u32());
+        return;
+    }
     // A function that is replaced is announced as a new one; but it can be seen already.
     if class == pg_sys::ProcedureRelationId && catalog::function_is_visible(object) {
         return;

@@ -5,7 +5,6 @@ use guard_core::statement::{
 };
 use pgrx::pg_sys;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::{CStr, c_char};
 
 /// A parse node that is alive for as long as the hook or event trigger that was given it runs.
@@ -31,12 +30,16 @@ impl Node {
     /// The class of the statement; a tag without a name here is `Unknown`, never silently safe.
     pub fn class(self) -> Class {
         thread_local! {
-            // Tags are told apart by their names, once each.
-            static KNOWN: RefCell<HashMap<u32, Class>> = RefCell::new(HashMap::new());
+            // Tags are small numbers; they are told apart by their names, once each.
+            static KNOWN: RefCell<Vec<Option<Class>>> = const { RefCell::new(Vec::new()) };
         }
         let tag = self.tag();
         KNOWN.with_borrow_mut(|known| {
-            *known.entry(tag as u32).or_insert_with(|| {
+            let at = tag as usize;
+            if known.len() <= at {
+                known.resize(at + 1, None);
+            }
+            *known[at].get_or_insert_with(|| {
                 let name = format!("{tag:?}");
                 let class = name.strip_prefix("T_").and_then(Class::from_node_name);
                 class.unwrap_or(Class::Unknown(tag as u32))
