@@ -74,21 +74,21 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
     }
     let Captured { statement, mut facts, by_trigger } = captured;
     let mut classified = rules::classify(&statement, &facts);
+    let risk = classified.risk();
+    let mut judged = judged(classified.findings);
     // Sizes and rows are measured when a row of the policy or a person will read them.
-    if !classified.findings.is_empty()
-        && (policy::asks_for_size() || !allowed(&classified.findings))
-    {
+    if !judged.is_empty() && (policy::asks_for_size() || decide::verdict(&judged) > Action::Allow) {
         facts.figures = true;
         classified = rules::classify(&statement, &facts);
+        judged = self::judged(std::mem::take(&mut classified.findings));
     }
-    let risk = classified.risk();
     let mut frame = Frame {
         id: NEXT_ID.replace(NEXT_ID.get() + 1),
         nest_level: xact::nest_level(),
         by_trigger,
-        judged: Vec::new(),
+        verdict: decide::verdict(&judged),
+        judged,
         risk,
-        verdict: Action::Allow,
         loss: classified.loss,
         started: Instant::now(),
         started_at: xact::now(),
@@ -101,8 +101,8 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
         query: None,
         statement,
     };
-    if !classified.findings.is_empty() {
-        judge(&mut frame, classified.findings, mode)?;
+    if !frame.judged.is_empty() {
+        act(&mut frame, mode)?;
     } else if frame.statement.class.recording() == Recording::Finding {
         return Ok(None);
     }
@@ -112,9 +112,12 @@ fn decide_and_keep(captured: Captured) -> Result<Option<u64>> {
     Ok(Some(id))
 }
 
-fn judged(findings: Vec<Finding>, session_role: &str) -> Vec<Judged> {
+fn judged(findings: Vec<Finding>) -> Vec<Judged> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
     let actor = Actor {
-        session_role,
+        session_role: &session::role_name(session::session_user()),
         application: &rows::application_name(),
         superuser: session::is_superuser(session::session_user()),
         now: xact::now(),
@@ -122,16 +125,12 @@ fn judged(findings: Vec<Finding>, session_role: &str) -> Vec<Judged> {
     decide::judge(findings, &policy::rows(), &actor)
 }
 
-/// Does the policy let all of it pass without a word?
-fn allowed(findings: &[Finding]) -> bool {
+/// Carries a verdict out: approval, warning or refusal, and what is kept before the statement.
+fn act(frame: &mut Frame, mode: Mode) -> Result<()> {
+    if frame.verdict == Action::Allow {
+        return Ok(());
+    }
     let session_role = session::role_name(session::session_user());
-    decide::verdict(&judged(findings.to_vec(), &session_role)) == Action::Allow
-}
-
-fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
-    let session_role = session::role_name(session::session_user());
-    frame.judged = judged(findings, &session_role);
-    frame.verdict = decide::verdict(&frame.judged);
     let mut keeps = settings::auto_snapshot();
     if frame.verdict >= Action::RequireApproval {
         let granted = match frame.verdict {
@@ -163,7 +162,7 @@ fn judge(frame: &mut Frame, findings: Vec<Finding>, mode: Mode) -> Result<()> {
             report::warn(&warning);
         }
     }
-    if keeps && frame.risk == rules::Risk::Destructive && frame.verdict != Action::Allow {
+    if keeps && frame.risk == rules::Risk::Destructive {
         frame.snapshot_id = keep(frame)?;
     }
     Ok(())
@@ -442,6 +441,11 @@ pub struct Dropped {
     pub temporary: bool,
 }
 
+/// Objects of these types are compared with what was seen coming.
+pub fn is_compared(object_type: &str) -> bool {
+    matches!(object_type, "table" | "foreign table" | "table column")
+}
+
 /// Reconcile: a table or column that went although nobody had seen it coming ends the statement.
 pub fn dropped(objects: &[Dropped]) -> Result<()> {
     if settings::mode() != Mode::Enforce {
@@ -458,9 +462,6 @@ pub fn dropped(objects: &[Dropped]) -> Result<()> {
         let missing: Vec<String> = objects
             .iter()
             .filter(|o| !o.temporary)
-            .filter(|o| {
-                matches!(o.object_type.as_str(), "table" | "foreign table" | "table column")
-            })
             .filter(|o| !foreseen(o.address))
             .map(|o| format!("{} {}", o.object_type, o.identity))
             .collect();

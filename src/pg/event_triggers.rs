@@ -175,14 +175,23 @@ fn first_command() -> Option<(String, String)> {
     .next()
 }
 
+/// The tables and columns that the statement dropped; nothing else is compared with what was seen
+/// coming, so nothing else is copied.
 fn dropped_objects() -> Vec<Dropped> {
     rows_of(pg_sys::F_PG_EVENT_TRIGGER_DROPPED_OBJECTS, |row| {
+        let object_type: &str = row.get(7).unwrap_or_default();
+        if !guard::is_compared(object_type) {
+            return None;
+        }
         let oid = |column| row.get::<pg_sys::Oid>(column).unwrap_or(pg_sys::InvalidOid).to_u32();
-        Dropped {
+        Some(Dropped {
             address: (oid(1), oid(2), row.get::<i32>(3).unwrap_or(0)),
             temporary: row.get::<bool>(6).unwrap_or(false),
-            object_type: row.get::<String>(7).unwrap_or_default(),
+            object_type: object_type.to_string(),
             identity: row.get::<String>(10).unwrap_or_default(),
-        }
+        })
     })
+    .into_iter()
+    .flatten()
+    .collect()
 }
