@@ -59,11 +59,6 @@ impl Facts for Catalog {
         self.is_guard(subject)
             .then(|| identity(subject).unwrap_or_else(|| "migration_guard".into()))
     }
-
-    fn superuser(&self) -> bool {
-        // SAFETY: reads role attributes from a syscache.
-        unsafe { pg_sys::superuser() }
-    }
 }
 
 impl Catalog {

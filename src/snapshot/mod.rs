@@ -17,9 +17,8 @@ mod registry;
 mod restore;
 
 pub use compare::compare;
-#[allow(unused_imports)]
-// the orchestrator calls keep; keep_tree is for partitioned tables on request
-pub use keep::{Cause, KeepRequest, Kept, keep, keep_tree};
+use keep::keep_tree;
+pub use keep::{Cause, KeepRequest, keep};
 pub use registry::{drop_snapshot, pin_snapshot, purge};
 pub use restore::restore;
 

@@ -21,9 +21,6 @@ impl Facts for Fake {
     fn guard_subject(&self, _: &Statement) -> Option<String> {
         self.guard_subject.clone()
     }
-    fn superuser(&self) -> bool {
-        false
-    }
 }
 
 fn fake(objects: Vec<Object>) -> Fake {

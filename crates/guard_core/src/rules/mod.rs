@@ -149,8 +149,6 @@ pub trait Facts {
     fn loss(&self, statement: &Statement) -> Loss;
     /// The guard's own object that the statement is aimed at, if it is.
     fn guard_subject(&self, statement: &Statement) -> Option<String>;
-    /// Is the caller a superuser?
-    fn superuser(&self) -> bool;
 }
 
 /// All findings of a statement, and what it would destroy.
